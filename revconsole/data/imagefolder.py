@@ -1,8 +1,8 @@
 """Image folder: your own images, a folder for each class, brought to one size; needs `data.folder`, `data.image_size`.
 
 Classes are the folders, in the order of their names, or those below a part to train on (`train/`, `Training/`, …),
-with parts to validate and to test on beside it. A folder without a part to test on is cut: a fifth of all images,
-chosen once by a fixed seed, is tested on, each class in proportion to within one image.
+with parts to validate and to test on beside it; or the labels come from a file, `data.labels`. Without a part to test
+on, a fifth of all images, chosen once by a fixed seed, is tested on, each class in proportion to within one image.
 
 Images are turned upright, made 8-bit RGB on white, cut to the middle square and scaled (antialiased) to
 `data.image_size`: once, in threads, and kept as one file in the data folder for as long as the files hold the same
@@ -26,8 +26,8 @@ from revconsole.data._pictures import BACKGROUND_WORD, FileProperties
 from revconsole.data._reading import Say
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.facts import DatasetFacts
-from revconsole.records.datasets.image_files import TEST_SHARE, ImageList, Labelled, listed
-from revconsole.records.datasets.image_kinds import suffixes
+from revconsole.records.datasets.image_files import TEST_SHARE, ImageList, Labelled
+from revconsole.records.datasets.own_images import images_of
 from revconsole.records.sections import Data
 
 FACTS = DatasetFacts(
@@ -63,7 +63,7 @@ def read(folder: Path, settings: Data, say: Say) -> Images:
     Raises DataUnavailable if the folder has no valid layout, or if an image cannot be read and `data.on_bad_image` is
     "fail".
     """
-    listing, side = listed(Path(settings.folder or "."), suffixes()), settings.image_size or 0
+    listing, side = images_of(settings), settings.image_size or 0
     parts = (listing.train, listing.validation, listing.test)
     files = [file for part in parts for file, _ in part]
     name = hashlib.sha256(str(listing.root).encode(errors="replace")).hexdigest()[:16]
@@ -120,7 +120,7 @@ def _conversions(properties: Sequence[FileProperties]) -> Iterator[str]:
 
 def _omissions(listing: ImageList, images: Decoded) -> Iterator[str]:
     if listing.links:
-        yield f"{listing.links:,} of them by links within the folder"
+        yield f"{listing.links:,} of them by links"
     if images.bad:
         yield f"{len(images.bad):,} left out, which cannot be read"
     if listing.passed:

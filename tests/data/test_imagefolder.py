@@ -17,6 +17,7 @@ from revconsole.data._pictures import decoded
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets import folder as listing
 from revconsole.records.datasets import sources
+from revconsole.records.datasets.counts import counted
 from revconsole.records.sections import Data
 from revconsole.records.settings.plan import Plan
 
@@ -91,6 +92,66 @@ def test_parts_beside_train_are_what_their_names_say(tmp_path, opened):
     ]  # fmt: skip
     limited, _ = opened(root, train_limit=4)
     assert [len(s) for s in (limited.train, limited.validation)] == [4, 6]
+
+
+def test_labels_of_a_file_are_those_of_the_folders_of_classes(pets, opened):
+    before, _ = opened(pets)
+    files = [
+        *(f"dogs/{n},dogs" for n in range(9, -1, -1)),
+        *(f"cats/{n}.png,cats" for n in range(10)),
+    ]
+    (pets / "labels.csv").write_text("\n".join(["id,breed", *files]))
+    after, _ = opened(pets, labels="labels.csv")
+    assert (after.fingerprint, after.names) == (before.fingerprint, before.names)
+    (pets / "labels.csv").write_text("\n".join(["id,breed", *files[:-2]]))
+    less, _ = opened(pets, labels="labels.csv")
+    assert less.facts.train_images + less.facts.test_images == 18
+    assert "labels of labels.csv, a fifth is cut off to test on" in less.read
+    assert "passed over: 2 without a label" in less.read
+    plan = Plan.model_validate(
+        {"name": "l", "data": {"dataset": "imagefolder", "folder": str(pets), "image_size": 8, "labels": "labels.csv"}}
+    )  # fmt: skip
+    assert plan.facts.classes == 2
+    assert counted(plan.data).facts.train_images == less.facts.train_images
+
+
+def test_the_layout_of_tiny_imagenet_is_read(tmp_path, opened):
+    root, lines = tmp_path / "tiny", []
+    for label, name in enumerate(("n01", "n02")):
+        for index in range(6):
+            save(root / "train" / name / "images" / f"{name}_{index}.JPEG", 100 * label)
+            (root / "train" / name / f"{name}_boxes.txt").touch()
+            save(root / "val" / "images" / f"val_{label}{index}.JPEG", 100 * label + 50)
+            lines.append(f"val_{label}{index}.JPEG\t{name}\t0\t32\t44\t62\n")
+    (root / "val" / "val_annotations.txt").write_text("".join(lines))
+    save(root / "test" / "images" / "test_0.JPEG", 1)
+    (root / "wnids.txt").touch()
+    data, _ = opened(root)
+    assert data.names == ("n01", "n02")
+    assert [len(s) for s in (data.train, data.validation, data.test)] == [9, 3, 12]
+    levels = data.test.images[:, 0].float().mean((1, 2))
+    assert torch.equal(levels > 100, data.test.labels == 1)
+    assert "train/ to train on, val/ to test on" in data.read
+    assert "1 without a class in test/" in data.read
+
+    (root / "val" / "val_annotations.txt").write_text("val_00.JPEG\tn03\n")
+    with pytest.raises(DataUnavailable, match=r"line 1 of .* has the class 'n03'"):
+        opened(root)
+
+
+def test_links_are_followed_on_request_and_a_circle_is_a_sentence(pets, opened, tmp_path):
+    expected = opened(pets)[0].fingerprint
+    linked = tmp_path / "linked"
+    (linked / "dogs").mkdir(parents=True)
+    (linked / "cats").symlink_to(pets / "cats")
+    for file in (pets / "dogs").iterdir():
+        (linked / "dogs" / file.name).symlink_to(file)
+    data, _ = opened(linked, links="follow")
+    assert data.fingerprint == expected
+    assert "10 of them by links" in data.read
+    (linked / "dogs" / "back").symlink_to(linked)
+    with pytest.raises(DataUnavailable, match="dogs/back is a link back to a folder above it"):
+        opened(linked, links="follow")
 
 
 def test_without_a_test_part_the_validation_part_is_tested_on(tmp_path, opened):

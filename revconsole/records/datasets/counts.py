@@ -1,11 +1,9 @@
 """Counts: the number of images a run trains on, known before any image is read."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from revconsole.records.datasets import sources
 from revconsole.records.datasets.facts import DatasetFacts
-from revconsole.records.datasets.image_files import listed
 from revconsole.records.sections.data import Data
 
 
@@ -21,9 +19,9 @@ def counted(data: Data) -> ImageCount:
     """The images that the settings select, unreadable ones of a folder included. Raises UnknownName and DataUnavailable."""
     facts, held_out = sources.facts_of(data), 0
     if in_folder(data):
-        from revconsole.records.datasets.image_kinds import suffixes  # Pillow: only for a folder
+        from revconsole.records.datasets.own_images import images_of  # Pillow: only for a folder
 
-        train, held_out, test = listed(Path(data.folder or "."), suffixes()).counts
+        train, held_out, test = images_of(data).counts
         facts = replace(facts, train_images=train + held_out, test_images=test)
     if (
         data.dataset == sources.FOLDER and held_out

@@ -4,7 +4,9 @@ There are two layouts: `CLASS/…` for every class, or class folders below a tra
 parts beside it. A part is recognised by any of its usual names in any case (`train`, `Training`, `val`, `test_set`,
 …) if it contains folders. An ambiguous folder is refused with a remedy.
 
-Links to folders are not followed; only the top folder itself may be reached by one.
+A validation or test part may also hold its images beside a file of their labels, as Tiny ImageNet's `val/` does.
+
+Links to folders are followed only with `data.links = "follow"`; the top folder itself may always be reached by one.
 """
 
 import os
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from revconsole.errors import DataUnavailable, nearest
+from revconsole.records.sections.data import Links
 
 Part = Literal["train", "validation", "test"]
 
@@ -30,6 +33,8 @@ USUAL: dict[str, Part] = {
 }
 ENDINGS = re.compile("(?<=.)(data|dataset|folder|images|imgs|part|set|split)$")
 """Suffixes that people add to these words: `train_set`, `test-images`."""
+ANNOTATIONS = re.compile(r"(.*[_-])?(annotations|labels)\.(txt|csv|tsv)", re.IGNORECASE)
+"""Name of a file of labels within a part."""
 OF_SYSTEMS = frozenset(
     {
         "#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recycle", "@tmp", "__macosx", "__pycache__",
@@ -37,6 +42,8 @@ OF_SYSTEMS = frozenset(
     }
 )  # fmt: skip
 """Names of folders created by systems: a NAS, a desktop, an archive."""
+IMAGES = "images"
+"""Folder within a part that holds images of all classes."""
 NAMED = 3
 """Number of names listed in a sentence."""
 
@@ -61,27 +68,43 @@ class Layout:
     passed: Passed
 
 
-def laid_out(root: Path) -> Layout:
+def laid_out(root: Path, links: Links = "inside") -> Layout:
     """The classes and parts of a folder. Raises DataUnavailable, naming the place, if it is ambiguous or cannot be read."""
-    names, passed = folders(root)
+    names, passed = folders(root, links)
     parts = [name for name in names if part_of(name)]
-    nested = [name for name in parts if folders(root / name)[0]]
+    nested = [name for name in parts if folders(root / name, links)[0]]
     if not any(part_of(name) == "train" for name in nested):
-        return _classes_alone(root, names, parts=parts, nested=nested, passed=passed)
+        return _classes_alone(root, names, parts=parts, nested=nested, passed=passed, links=links)
     folder_of = {part: _the_only(root, parts, part) for part in ("train", "validation", "test")}
     for name in names:
         if name not in parts:
             passed[f"{name}/ beside the parts"] += 1
     train = folder_of["train"] or root
+    classes = _classes(train, folders(train, links)[0], links)
+    validation, test = (
+        part if part and _is_labelled(part, classes, links) else None
+        for part in (folder_of["validation"], folder_of["test"])
+    )
     return Layout(
         root=root,
-        classes=_classes(train, folders(train)[0]),
+        classes=classes,
         train=train,
-        validation=_labelled(folder_of["validation"], nested),
-        test=_labelled(folder_of["test"], nested),
-        unlabelled=tuple(part for part in folder_of.values() if part and part.name not in nested),
+        validation=validation,
+        test=test,
+        unlabelled=tuple(
+            part for part in folder_of.values() if part and part not in {train, validation, test}
+        ),
         passed=passed,
     )
+
+
+def annotations(part: Path, classes: Iterable[str], links: Links) -> Path | None:
+    """The file of labels of a part without folders of classes; None if there is none."""
+    names, _ = folders(part, links)
+    if set(names) & set(classes):
+        return None
+    files = [Path(entry.path) for entry in entries(part)[0] if ANNOTATIONS.fullmatch(entry.name)]
+    return files[0] if len(files) == 1 else None
 
 
 def part_of(name: str) -> Part | None:
@@ -90,10 +113,10 @@ def part_of(name: str) -> Part | None:
     return USUAL.get(bare) or USUAL.get(ENDINGS.sub("", bare))
 
 
-def folders(folder: Path) -> tuple[list[str], Passed]:
+def folders(folder: Path, links: Links) -> tuple[list[str], Passed]:
     """Sorted names of the subfolders, and the ignored entries. Raises as `entries` does."""
     visible, passed = entries(folder)
-    return [entry.name for entry in visible if is_folder(entry)], passed
+    return [entry.name for entry in visible if is_folder(entry, links)], passed
 
 
 def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
@@ -128,10 +151,10 @@ def no_folder(folder: Path) -> str:
     return f"there is no folder {folder}; check data.folder{nearest(name, beside)}"
 
 
-def is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Whether the entry is a folder. Raises DataUnavailable for a link to a folder, and if the entry cannot be read."""
+def is_folder(entry: "os.DirEntry[str]", links: Links) -> bool:
+    """Whether the entry is a folder. Raises DataUnavailable for a link to one, unless followed, and if it cannot be read."""
     try:
-        return _is_folder(entry)
+        return _is_folder(entry, links)
     except OSError as error:
         raise _unreadable(Path(entry.path), error) from error
 
@@ -142,16 +165,25 @@ def _unreadable(path: Path, error: OSError) -> DataUnavailable:
     )
 
 
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
+def _is_folder(entry: "os.DirEntry[str]", links: Links) -> bool:
     if entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112  Path.is_dir raises where links go round
+        if links == "follow":
+            return True
         raise DataUnavailable(
-            f"{entry.path} is a link to a folder, and links are not followed; put the folder itself in its place"
+            f"{entry.path} is a link to a folder, and links are not followed; put the folder itself in its place, or "
+            "follow it with data.links=follow"
         )
     return entry.is_dir(follow_symlinks=False)
 
 
 def _classes_alone(
-    root: Path, names: list[str], *, parts: list[str], nested: list[str], passed: Passed
+    root: Path,
+    names: list[str],
+    *,
+    parts: list[str],
+    nested: list[str],
+    passed: Passed,
+    links: Links,
 ) -> Layout:
     """The layout of a folder without parts. A part without subfolders is unlabelled, except `train`, which may be a vehicle."""
     if nested:
@@ -165,7 +197,7 @@ def _classes_alone(
             "put the images of each class in a folder of its own, e.g. train/cats/ and train/dogs/"
         )
     unlabelled = [name for name in parts if part_of(name) != "train"]
-    classes = _classes(root, [name for name in names if name not in unlabelled])
+    classes = _classes(root, [name for name in names if name not in unlabelled], links)
     return Layout(
         root=root,
         classes=classes,
@@ -186,23 +218,27 @@ def _the_only(root: Path, parts: list[str], part: Part) -> Path | None:
     return root / names[0] if names else None
 
 
-def _labelled(part: Path | None, nested: list[str]) -> Path | None:
-    return part if part is not None and part.name in nested else None
+def _is_labelled(part: Path, classes: tuple[str, ...], links: Links) -> bool:
+    """Whether a part has a label for its images: a folder for each class, or a file of labels."""
+    names, _ = folders(part, links)
+    gathered = len(names) == 1 and names[0].casefold() == IMAGES and IMAGES not in classes
+    return annotations(part, classes, links) is not None or bool(names and not gathered)
 
 
-def _classes(top: Path, names: list[str]) -> tuple[str, ...]:
+def _classes(top: Path, names: list[str], links: Links) -> tuple[str, ...]:
     """The names, checked to be those of classes. Raises DataUnavailable."""
     if len(names) < 2:
-        inner = folders(top / names[0])[0] if names else []
+        inner = folders(top / names[0], links)[0] if names else []
         hint = (
             f"perhaps data.folder={top / names[0]} is meant"
             if len(inner) > 1
-            else "put the images of each class in a folder of its own, e.g. cats/ and dogs/"
+            else "put the images of each class in a folder of its own, e.g. cats/ and dogs/, or name a file of their "
+            "labels, e.g. data.labels=labels.csv"
         )
         raise DataUnavailable(
             f"{top} has {_folders(names)} of images where a class each is expected; {hint}"
         )
-    _refuse_parts_of_other_names(top, names)
+    _refuse_parts_of_other_names(top, names, links)
     return tuple(names)
 
 
@@ -210,18 +246,18 @@ def _folders(names: list[str]) -> str:
     return "1 folder" if len(names) == 1 else f"{len(names)} folders"
 
 
-def _refuse_parts_of_other_names(top: Path, names: list[str]) -> None:
+def _refuse_parts_of_other_names(top: Path, names: list[str], links: Links) -> None:
     """Raise DataUnavailable if the folders look like parts: all hold the same folders, or hold folders and contain a
     part's name.
 
     A single folder within each is common (`CLASS/images/…`) and not a part, which has at least two classes.
     """
-    inner = _only_folders(top / names[0])
+    inner = _only_folders(top / names[0], links)
     common, nested = inner, inner
     for name in names[1:]:
         if not nested:
             return
-        inner = _only_folders(top / name)
+        inner = _only_folders(top / name, links)
         common, nested = common & inner, inner
     if nested and len(common) > 1:
         raise DataUnavailable(
@@ -237,14 +273,14 @@ def _refuse_parts_of_other_names(top: Path, names: list[str]) -> None:
         )
 
 
-def _only_folders(folder: Path) -> set[str]:
+def _only_folders(folder: Path, links: Links) -> set[str]:
     """Names of the subfolders of a folder without files; empty if there is a file. Stops reading at the first file."""
     names = set()
     with suppress(OSError), os.scandir(folder) as scan:  # listing its files reports this
         for entry in scan:
             if entry.name.startswith(".") or entry.name.casefold() in OF_SYSTEMS:
                 continue
-            if not entry.is_dir(follow_symlinks=False):
+            if not entry.is_dir(follow_symlinks=links == "follow"):
                 return set()
             names.add(entry.name.casefold())
     return names

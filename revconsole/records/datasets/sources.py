@@ -1,9 +1,8 @@
 """Dataset facts that depend on settings: a folder of images, or patches of another dataset."""
 
 from dataclasses import replace
-from pathlib import Path
 
-from revconsole.records.datasets import catalogue, folder
+from revconsole.records.datasets import catalogue
 from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.sections.data import Data
 
@@ -17,8 +16,9 @@ def facts_of(data: Data) -> DatasetFacts:
     """Facts of the dataset; a folder's images stay 0 until counted. Raises UnknownName, and DataUnavailable without the folder."""
     facts = catalogue.dataset(data.dataset)
     if data.dataset == FOLDER:
-        classes = folder.laid_out(Path(data.folder or ".")).classes
-        return replace(facts, classes=len(classes), size=data.image_size or 0)
+        from revconsole.records.datasets.own_images import classes_of  # Pillow: only for a folder
+
+        return replace(facts, classes=len(classes_of(data)), size=data.image_size or 0)
     if data.dataset == PATCHES:
         source = catalogue.dataset(data.source or "")
         return replace(

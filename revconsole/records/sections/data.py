@@ -13,6 +13,9 @@ AUGMENTATIONS = (
 )  # fmt: skip
 """Settings that change training images at random, in the order in which they apply."""
 
+Links = Literal["inside", "follow"]
+"""Which symbolic links of a folder are followed."""
+
 
 class Data(Section):
     """The images of a run, how they are split, and how they are prepared."""
@@ -21,6 +24,14 @@ class Data(Section):
     """Name of the dataset; `revconsole data` lists them."""
     folder: str | None = Field(default=None, min_length=1, examples=["~/photos"])
     """With imagefolder: folder of the images; kept as an absolute path."""
+    labels: str | None = Field(default=None, min_length=1, examples=["labels.csv"])
+    """With imagefolder: file with the class of each image (CSV, TSV or `NAME CLASS`), a path within the folder; unset: a folder for each class."""
+    image_column: str | None = Field(default=None, min_length=1, examples=["file_name"])
+    """With labels: column with the images' names; unset: found by its usual names."""
+    label_column: str | None = Field(default=None, min_length=1, examples=["breed"])
+    """With labels: column with the classes; unset: found by its usual names."""
+    links: Links = "inside"
+    """With imagefolder: whether symbolic links to folders, and to files outside the folder, are refused or followed."""
     on_bad_image: Literal["skip", "fail"] = "fail"
     """With imagefolder: whether an unreadable image ends the run or is skipped and reported; a disk error always ends it."""
     source: str | None = Field(default=None, min_length=1, examples=["cifar10"])
@@ -91,6 +102,12 @@ class Data(Section):
         default=None, min_length=12, max_length=64, examples=["84c13c91b242"]
     )
     """Refuse to train unless the fingerprint of the data starts with this text, so that two people use the same images."""
+
+    @field_validator("labels")
+    @classmethod
+    def _expanded(cls, labels: str | None) -> str | None:
+        """A path that stays within the folder, so that it moves with it, unless it is absolute."""
+        return None if labels is None else str(Path(labels).expanduser())
 
     @field_validator("folder")
     @classmethod

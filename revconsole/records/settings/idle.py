@@ -110,6 +110,10 @@ def _folder(plan: Plan) -> str:
     return f"only a folder of images has it, not {plan.data.dataset}; add data.dataset=imagefolder"
 
 
+def _columns(plan: Plan) -> str:
+    return "" if plan.data.labels else "is of a file of labels; add data.labels=FILE.csv"
+
+
 def _place(plan: Plan) -> str:
     device = plan.train.device
     return f"needs a GPU, and train.device is {device}" if device == "cpu" else ""
@@ -231,6 +235,10 @@ NEEDS: dict[str, Need] = {
     "data.gap": Need(("data.dataset",), _patches),
     "data.jitter": Need(("data.dataset",), _patches),
     "data.cut_seed": Need(("data.dataset",), _patches),
+    "data.labels": Need(("data.dataset", "data.source"), _folder),
+    "data.image_column": Need(("data.labels",), _columns),
+    "data.label_column": Need(("data.labels",), _columns),
+    "data.links": Need(("data.dataset", "data.source"), _folder),
     "data.on_bad_image": Need(("data.dataset", "data.source"), _folder),
     "data.mixup": Need(("objective.name",), _mixing),
     "data.cutmix": Need(("objective.name",), _mixing),

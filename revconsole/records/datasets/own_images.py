@@ -1,0 +1,70 @@
+"""Own images: what `data.folder` holds, by the folders of classes or by a file of labels. No image is opened."""
+
+from collections import Counter
+from pathlib import Path
+
+from revconsole.errors import DataUnavailable
+from revconsole.records.datasets.folder import Part, Passed, laid_out, no_folder
+from revconsole.records.datasets.image_files import ImageList, Labelled, Scan, described, listed
+from revconsole.records.datasets.image_kinds import suffixes
+from revconsole.records.datasets.label_file import Files, LabelFile, read_labels
+from revconsole.records.sections.data import Data
+
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+
+
+def classes_of(data: Data) -> tuple[str, ...]:
+    """Name of each class. Raises DataUnavailable."""
+    if data.labels is not None:
+        return _labels(data).classes
+    return laid_out(Path(data.folder or "."), data.links).classes
+
+
+def images_of(data: Data) -> ImageList:
+    """Every image with its class, in a fixed order. Raises DataUnavailable, naming the place, for an invalid layout."""
+    root = Path(data.folder or ".")
+    if data.labels is None:
+        return listed(root, suffixes(), data.links)
+    return _by_labels(root, _labels(data), data)
+
+
+def _labels(data: Data) -> LabelFile:
+    root = Path(data.folder or ".")
+    if not root.is_dir():
+        raise DataUnavailable(no_folder(root))
+    return read_labels(
+        root / (data.labels or ""),
+        suffixes(),
+        image_column=data.image_column,
+        label_column=data.label_column,
+    )
+
+
+def _by_labels(root: Path, labels: LabelFile, data: Data) -> ImageList:
+    passed: Passed = Counter()
+    scan = Scan(root, suffixes(), passed, data.links)
+    files = Files(root, scan.images(root))
+    found = files.matched(labels)
+    passed["without a label"] += len(files) - len(found)
+    if labels.file.is_relative_to(root):
+        passed[labels.file.suffix.lower() or "no suffix"] -= 1  # it was read
+    number = {name: label for label, name in enumerate(labels.classes)}
+    of_part: dict[Part, Labelled] = {
+        part: tuple(
+            (file, number[row.label]) for file, row in found if (row.part or "train") == part
+        )
+        for part in PARTS
+    }
+    validation, test = of_part["validation"], of_part["test"]
+    if not test:
+        validation, test = (), validation
+    return ImageList(
+        root=root,
+        classes=labels.classes,
+        train=of_part["train"],
+        validation=validation,
+        test=test,
+        passed=described(passed),
+        parts=f"labels of {labels.file.name}" + ("" if test else ", a fifth is cut off to test on"),
+        links=scan.followed,
+    )
