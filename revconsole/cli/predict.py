@@ -46,8 +46,8 @@ def predict(
 ) -> None:
     """Say what the network of a run's best epoch calls images, with probabilities; accuracy where the classes are known.
 
-    In a folder, images in a folder of a class's name are known to be of it. Images are cut to the middle square and scaled
-    to the side of the run's data.
+    In a folder, images in a folder of a class's name are known to be of it. Images are fitted
+    to the size of the run's data as those of the run were (`data.fit`).
     """
     from revconsole.lab import predicting  # the records: no `--help` waits for them
 

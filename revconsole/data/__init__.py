@@ -17,7 +17,6 @@ from revconsole.data._batches import (
     resized,
     steps_per_epoch,
 )
-from revconsole.data._decoding import Unreadable, decode
 from revconsole.data._doubts import doubts
 from revconsole.data._opening import OpenedData, OpenedSplit, Preparation, middle, open_data
 from revconsole.data._placing import moved, unused
@@ -25,7 +24,7 @@ from revconsole.data._points import as_pixel_levels, as_points
 from revconsole.data._standardise import Standardisation
 
 __all__ = [
-    "Batch", "OpenedData", "OpenedSplit", "Preparation", "Standardisation", "Unreadable", "as_pixel_levels", "as_points",
-    "batches", "decode", "dominant", "doubts", "evaluation_batches", "middle", "mirrored", "moved", "of_classes", "open_data",
+    "Batch", "OpenedData", "OpenedSplit", "Preparation", "Standardisation", "as_pixel_levels", "as_points",
+    "batches", "dominant", "doubts", "evaluation_batches", "middle", "mirrored", "moved", "of_classes", "open_data",
     "resized", "resized_crops", "steps_per_epoch", "unused",
 ]  # fmt: skip

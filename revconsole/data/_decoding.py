@@ -4,8 +4,6 @@ The cache stores no names, only pixels with the SHA-256 of their file. A file th
 never gets another file's pixels. Unreadable files are not cached; they are tried again the next time.
 """
 
-import errno
-import hashlib
 import os
 import time
 import warnings
@@ -14,47 +12,32 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from revconsole.data import _pictures
 from revconsole.data._cache import keep, kept
-from revconsole.data._files import content_of, digest_of
-from revconsole.data._pictures import FileProperties, Pixels, why_not
+from revconsole.data._files import digest_of
 from revconsole.data._reading import Say
+from revconsole.records.pictures.decoding import Unreadable, decode, unreadable
+from revconsole.records.pictures.file_pixels import FileProperties, PixelFrame, Pixels
 
 RECIPE = 2
 """Version of the conversion from file to pixels; older caches are rebuilt."""
-MOST_BYTES = 1 << 32
-"""Largest accepted file."""
 MOST_THREADS = 16
 SAY_SECONDS = 5.0
 """Seconds between two progress messages."""
-OF_THE_FILE = {
-    errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.ENAMETOOLONG,
-}  # fmt: skip
-"""System errors that a retry does not resolve."""
-OUT_OF_MEMORY = "out of memory"
-"""Text of Pillow's decoders for lack of memory."""
 
 T = TypeVar("T")
-
-
-class Unreadable(NamedTuple):
-    """A file without a usable image: it is damaged, or it could not be read this time."""
-
-    reason: str
-    fault: Literal["damaged", "denied", "moment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
     """The readable images in the order of the files, and the unreadable ones.
 
-    pixels: uint8 (N, 3, S, S). digests: SHA-256 of the file of each, 32 bytes. properties: of each. good: their
+    pixels: uint8 (N, 3, H, W). digests: SHA-256 of the file of each, 32 bytes. properties: of each. good: their
     positions in the list of files, int64 (N,). bad: the unreadable files by position.
     """
 
@@ -65,31 +48,14 @@ class Decoded:
     bad: dict[int, Unreadable]
 
 
-def decode(file: Path, side: int) -> tuple[bytes, Pixels, FileProperties] | Unreadable:
-    """(SHA-256 of the file, its image, its properties), or why there is no image. Raises MemoryError with the name of the file."""
-    try:
-        content = content_of(file, most=MOST_BYTES)
-        if not content:
-            return Unreadable("it is empty", "damaged")
-        return hashlib.sha256(content).digest(), *_pictures.decoded(content, side)
-    except MemoryError as error:  # not a fault of the image
-        raise MemoryError(str(file)) from error
-    except OSError as error:
-        if OUT_OF_MEMORY in str(error):
-            raise MemoryError(str(file)) from error
-        return _unreadable(error)
-    except Exception as error:  # noqa: BLE001  Pillow can raise anything, and one file must not end the list
-        return Unreadable(why_not(error), "damaged")
-
-
-def decoded(files: Sequence[Path], cache: Path, *, side: int, say: Say) -> Decoded:
+def decoded(files: Sequence[Path], cache: Path, *, frame: PixelFrame, say: Say) -> Decoded:
     """Every image, from the cache if it holds the present content of the file. Raises MemoryError."""
-    stamp = f"recipe {RECIPE}, Pillow {PIL.__version__}, {side} pixels"
-    cached = _rows(kept(cache, stamp), side)
+    stamp = f"recipe {RECIPE}, Pillow {PIL.__version__}, {frame}"
+    cached = _rows(kept(cache, stamp), frame)
     digests = list(_in_threads(_digest, files, say, "compared")) if cached else []
     if cached and tuple(digests) == cached.digests:
         return cached
-    images = _decode_all(files, digests, cached, side=side, say=say)
+    images = _decode_all(files, digests, cached, frame=frame, say=say)
     if images.digests and not (cached and images.digests == cached.digests):
         _keep(cache, stamp, images)
     return images
@@ -100,7 +66,7 @@ def _decode_all(
     digests: Sequence[bytes | Unreadable],
     cached: Decoded | None,
     *,
-    side: int,
+    frame: PixelFrame,
     say: Say,
 ) -> Decoded:
     """Images of unchanged files from the cache and the others decoded, in the order of the files.
@@ -110,8 +76,8 @@ def _decode_all(
     rows = {digest: row for row, digest in enumerate(cached.digests)} if cached else {}
     row_of = [rows.get(d) if isinstance(d, bytes) else None for d in digests] or [None] * len(files)
     fresh = [file for file, row in zip(files, row_of, strict=True) if row is None]
-    outcomes = _in_threads(partial(decode, side=side), fresh, say, "read")
-    pixels = np.empty((len(files), 3, side, side), dtype=np.uint8)
+    outcomes = _in_threads(partial(decode, frame=frame), fresh, say, "read")
+    pixels = np.empty((len(files), 3, frame.height, frame.width), dtype=np.uint8)
     hashes: list[bytes] = []
     properties: list[FileProperties] = []
     good: list[int] = []
@@ -142,14 +108,7 @@ def _digest(file: Path) -> bytes | Unreadable:
     try:
         return digest_of(file)
     except OSError as error:
-        return _unreadable(error)
-
-
-def _unreadable(error: OSError) -> Unreadable:
-    if error.errno is None:
-        return Unreadable(why_not(error), "damaged")  # raised by Pillow itself
-    fault: Literal["denied", "moment"] = "denied" if error.errno in OF_THE_FILE else "moment"
-    return Unreadable(error.strerror or why_not(error), fault)
+        return unreadable(error)
 
 
 def _in_threads(
@@ -170,7 +129,7 @@ def _in_threads(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _rows(arrays: dict[str, NDArray[np.generic]] | None, side: int) -> Decoded | None:
+def _rows(arrays: dict[str, NDArray[np.generic]] | None, frame: PixelFrame) -> Decoded | None:
     """The images of a cache; None if its arrays have other names or shapes."""
     names = {"pixels", "digests", "kinds", "sizes", "marks"}
     if arrays is None or arrays.keys() != names:
@@ -178,7 +137,7 @@ def _rows(arrays: dict[str, NDArray[np.generic]] | None, side: int) -> Decoded |
     count = len(arrays["kinds"])
     shapes = {name: array.shape for name, array in arrays.items()}
     expected = {
-        "pixels": (count, 3, side, side), "digests": (count, 32), "kinds": (count,), "sizes": (count, 2),
+        "pixels": (count, 3, frame.height, frame.width), "digests": (count, 32), "kinds": (count,), "sizes": (count, 2),
         "marks": (count, 2),
     }  # fmt: skip
     if shapes != expected or arrays["pixels"].dtype != np.uint8:

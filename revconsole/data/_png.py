@@ -13,7 +13,7 @@ from torch import Tensor
 from revconsole.data._cache import keep, kept, stamp_of
 from revconsole.data._files import content_of
 from revconsole.data._images import Half, damaged, unreadable
-from revconsole.data._pictures import whole, why_not
+from revconsole.records.pictures.file_pixels import whole, why_not
 
 CACHE = "revconsole-cache.npz"
 

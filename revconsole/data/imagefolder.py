@@ -4,8 +4,8 @@ Classes are the folders, in the order of their names, or those below a part to t
 with parts to validate and to test on beside it; or the labels come from a file, `data.labels`. Without a part to test
 on, a fifth of all images, chosen once by a fixed seed, is tested on, each class in proportion to within one image.
 
-Images are turned upright, made 8-bit RGB on white, cut to the middle square and scaled (antialiased) to
-`data.image_size`: once, in threads, and kept as one file in the data folder for as long as the files hold the same
+Images are turned upright, made 8-bit RGB on white, fitted (`data.fit`: cut to the middle square, squashed, or whole
+between black bars) and scaled (antialiased) to `data.image_size`: once, in threads, and kept as one file in the data folder for as long as the files hold the same
 bytes.
 
 Shapes: N images, S pixels of height and width.
@@ -22,12 +22,12 @@ import torch
 from revconsole.data._decoding import Decoded, decoded
 from revconsole.data._images import Images
 from revconsole.data._order import stratified_order
-from revconsole.data._pictures import BACKGROUND_WORD, FileProperties
 from revconsole.data._reading import Say
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.datasets.image_files import TEST_SHARE, ImageList, Labelled
 from revconsole.records.datasets.own_images import images_of
+from revconsole.records.pictures.file_pixels import BACKGROUND_WORD, FileProperties, PixelFrame
 from revconsole.records.sections import Data
 
 FACTS = DatasetFacts(
@@ -47,6 +47,12 @@ FACTS = DatasetFacts(
     by_settings=("folder", "image_size"),
 )
 
+FITTED = {
+    "crop": "the middle of each, {mean} of the pictures cut away{most}",
+    "squash": "each squashed to that shape, by {mean}{most}",
+    "letterbox": "each whole between black bars, {mean} of the frame{most}",
+}
+"""What was done to pictures of another shape than the frame's."""
 TEST_SEED = 0
 NAMED = 5
 """Number of unreadable images, and of kinds of images, listed by name."""
@@ -63,13 +69,14 @@ def read(folder: Path, settings: Data, say: Say) -> Images:
     Raises DataUnavailable if the folder has no valid layout, or if an image cannot be read and `data.on_bad_image` is
     "fail".
     """
-    listing, side = images_of(settings), settings.image_size or 0
+    listing, frame = images_of(settings), frame_of(settings)
     parts = (listing.train, listing.validation, listing.test)
     files = [file for part in parts for file, _ in part]
     name = hashlib.sha256(str(listing.root).encode(errors="replace")).hexdigest()[:16]
-    images = decoded(files, folder / "imagefolder" / f"{name}-{side}.npz", side=side, say=say)
+    cache = folder / "imagefolder" / f"{name}-{frame.label}.npz"
+    images = decoded(files, cache, frame=frame, say=say)
     _report(images, files, settings, say)
-    return _assembled(listing, parts, images)
+    return _assembled(listing, parts, images, frame)
 
 
 def _report(images: Decoded, files: Sequence[Path], settings: Data, say: Say) -> None:
@@ -89,7 +96,13 @@ def _report(images: Decoded, files: Sequence[Path], settings: Data, say: Say) ->
     say(f"{what}; they are left out")
 
 
-def _what_was_read(listing: ImageList, images: Decoded) -> str:
+def frame_of(settings: Data) -> PixelFrame:
+    """The size of the images, and how they are fitted to it."""
+    side = settings.image_size or 0
+    return PixelFrame(side, side, settings.fit)
+
+
+def _what_was_read(listing: ImageList, images: Decoded, frame: PixelFrame) -> str:
     """The files in one line: kinds, sizes, conversions, ignored entries."""
     kinds = Counter(file.kind for file in images.properties).most_common()
     more = f" and {len(kinds) - NAMED:,} other kinds" if len(kinds) > NAMED else ""
@@ -97,21 +110,22 @@ def _what_was_read(listing: ImageList, images: Decoded) -> str:
     return "; ".join(
         (
             f"{len(images.properties):,} images ({named})",
-            *_conversions(images.properties),
+            *_conversions(images.properties, frame),
             listing.parts,
             *_omissions(listing, images),
         )
     )
 
 
-def _conversions(properties: Sequence[FileProperties]) -> Iterator[str]:
+def _conversions(properties: Sequence[FileProperties], frame: PixelFrame) -> Iterator[str]:
     small, large = (pick(properties, key=lambda t: t.width * t.height) for pick in (min, max))
     low, high = (f"{t.width}×{t.height}" for t in (small, large))
     yield f"of {low} pixels" if low == high else f"of {low} to {high} pixels"
-    away = [1 - min(t.width, t.height) / max(t.width, t.height) for t in properties]
+    shapes = [t.width / t.height * frame.height / frame.width for t in properties]
+    away = [1 - min(shape, 1 / shape) for shape in shapes]
     if any(away):
         most = f", up to {max(away):.0%} of one" if max(away) > min(away) else ""
-        yield f"the middle square of each, {sum(away) / len(away):.0%} of the pictures cut away{most}"
+        yield FITTED[frame.fit].format(mean=f"{sum(away) / len(away):.0%}", most=most)
     if transparent := sum(t.transparent for t in properties):
         yield f"{transparent:,} with transparent pixels, put on {BACKGROUND_WORD}"
     if several := sum(t.frames for t in properties):
@@ -128,7 +142,10 @@ def _omissions(listing: ImageList, images: Decoded) -> Iterator[str]:
 
 
 def _assembled(
-    listing: ImageList, parts: tuple[Labelled, Labelled, Labelled], images: Decoded
+    listing: ImageList,
+    parts: tuple[Labelled, Labelled, Labelled],
+    images: Decoded,
+    frame: PixelFrame,
 ) -> Images:
     """Images and labels of the readable files, as training (then validation) and test."""
     pixels = torch.from_numpy(images.pixels)
@@ -149,7 +166,7 @@ def _assembled(
         test_images=pixels[test],
         test_labels=labels[test],
         names=listing.classes,
-        read=_what_was_read(listing, images),
+        read=_what_was_read(listing, images, frame),
         held_out=int(held_out.sum()),
     )
 

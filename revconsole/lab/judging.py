@@ -22,6 +22,7 @@ from revconsole.records.reach import reachable
 from revconsole.records.runs.store import RunStore
 from revconsole.records.sections.model import ON_HUB, Cct, Mlp, Python, Svm, TimmModel, Vit
 from revconsole.records.sections.objective import ClassificationSection
+from revconsole.records.settings.batch_rules import refuse_no_batch
 from revconsole.records.settings.data_rules import refuse_nonsense
 from revconsole.records.settings.plan import Plan
 
@@ -162,7 +163,9 @@ def _judge_without_torch(plan: Plan) -> None:
             own_code.refuse_missing(function, where=PLAN)
         case _:
             pass
-    refuse_nonsense(plan.data, counted(plan.data).facts)
+    count = counted(plan.data)
+    refuse_nonsense(plan.data, count.facts)
+    refuse_no_batch(plan, count.trained)
 
 
 def _refuse_unknown_name(name: str) -> None:

@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 
 from revconsole.data import _decoding, doubts, open_data
-from revconsole.data._pictures import decoded
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets import folder as listing
 from revconsole.records.datasets import sources
 from revconsole.records.datasets.counts import counted
+from revconsole.records.pictures import file_pixels
+from revconsole.records.pictures.file_pixels import PixelFrame, decoded
 from revconsole.records.sections import Data
 from revconsole.records.settings.plan import Plan
 
@@ -168,13 +169,15 @@ def test_without_a_test_part_the_validation_part_is_tested_on(tmp_path, opened):
 def test_images_are_made_rgb_upright_and_cut_to_the_middle_square(tmp_path):
     grey = tmp_path / "grey.png"
     save(grey, 77, kind="L")
-    assert decoded(grey.read_bytes(), 8)[0].tolist() == np.full((3, 8, 8), 77).tolist()
+    assert (
+        decoded(grey.read_bytes(), PixelFrame(8, 8))[0].tolist() == np.full((3, 8, 8), 77).tolist()
+    )
 
     wide = np.zeros((10, 30, 3), dtype=np.uint8)
     wide[:, 10:20] = 200
     wide[5:, 10:20, 0] = 100  # the lower half of the middle is less red
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    found = decoded((tmp_path / "wide.png").read_bytes(), 10)[0]
+    found = decoded((tmp_path / "wide.png").read_bytes(), PixelFrame(10, 10))[0]
     assert (found[1:] == 200).all()
     assert (found[0, :5] == 200).all()
     assert (found[0, 5:] == 100).all()
@@ -182,7 +185,7 @@ def test_images_are_made_rgb_upright_and_cut_to_the_middle_square(tmp_path):
     turned = Image.Exif()
     turned[0x0112] = 3  # taken upside down
     Image.fromarray(wide).save(tmp_path / "turned.jpg", exif=turned, quality=95)
-    found = decoded((tmp_path / "turned.jpg").read_bytes(), 10)[0]
+    found = decoded((tmp_path / "turned.jpg").read_bytes(), PixelFrame(10, 10))[0]
     assert found[0, :4].mean() < 110 + JPEG_ERROR
     assert found[0, 6:].mean() > 190 - JPEG_ERROR
 
@@ -216,7 +219,7 @@ def test_images_are_decoded_once_and_again_after_a_change(pets, opened, monkeypa
     read = []
     original = _decoding.decode
     monkeypatch.setattr(
-        _decoding, "decode", lambda file, side: read.append(file) or original(file, side)
+        _decoding, "decode", lambda file, frame: read.append(file) or original(file, frame)
     )
     second, _ = opened(pets)
     assert read == []
@@ -377,8 +380,35 @@ def test_what_was_read_tells_kinds_sizes_what_was_cut_away_and_what_shone_throug
     Image.new("RGBA", (40, 40), (1, 2, 3, 0)).save(tmp_path / "odd" / "a" / "gone.png")
     data, _ = opened(tmp_path / "odd")
     assert data.read.startswith("21 images (21 PNG 8-bit RGB); of 40×10 to 40×40 pixels; ")
-    assert "the middle square of each, 71% of the pictures cut away, up to 75% of one" in data.read
+    assert "the middle of each, 71% of the pictures cut away, up to 75% of one" in data.read
     assert "1 with transparent pixels, put on white" in data.read
+
+
+@pytest.mark.parametrize(
+    ("fit", "words", "levels"),
+    [
+        ("crop", "the middle of each, 75% of the pictures cut away", [2, 2]),
+        ("squash", "each squashed to that shape, by 75%", [0, 2]),
+        ("letterbox", "each whole between black bars, 75% of the frame", [0, 2]),
+    ],
+)
+def test_a_picture_that_is_not_square_is_cut_squashed_or_boxed_and_that_is_said(
+    tmp_path, opened, fit, words, levels
+):
+    wide = np.zeros((16, 64, 3), dtype=np.uint8)
+    wide[:, 16:48] = 200
+    for name in ("a", "b"):
+        (tmp_path / "wide" / name).mkdir(parents=True)
+        for index in range(8):
+            Image.fromarray(wide).save(tmp_path / "wide" / name / f"{index}.png")
+    data, _ = opened(tmp_path / "wide", fit=fit)
+    assert words in data.read
+    image = data.train.images[0, 0]
+    assert [
+        level // 100 for level in image[4, [0, 4]].tolist()
+    ] == levels  # bicubic: 200 is about 200
+    assert int(image[0, 4]) // 100 == (0 if fit == "letterbox" else 2)
+    assert data.fingerprint != opened(tmp_path / "wide", image_size=4)[0].fingerprint
 
 
 def test_16_bit_images_keep_their_levels(tmp_path, opened):
@@ -486,10 +516,10 @@ def test_an_error_of_the_moment_leaves_nothing_out(pets, opened, failing):
     "error", [MemoryError(), OSError("out of memory error when reading image file")]
 )
 def test_too_little_memory_is_a_sentence_and_no_fault_of_an_image(pets, opened, monkeypatch, error):
-    def decode(content, side):
+    def decode(content, frame):
         raise error
 
-    monkeypatch.setattr(_decoding._pictures, "decoded", decode)
+    monkeypatch.setattr(file_pixels, "decoded", decode)
     with pytest.raises(
         DataUnavailable,
         match=r"do not fit into the memory there is \(reading .*cats/0.png\); lower data.image_size",
@@ -604,7 +634,7 @@ def test_an_image_that_cannot_be_decoded_does_not_have_the_others_decoded_or_kep
     (cache,) = (tmp_path / "data" / "imagefolder").iterdir()
     before, read, original = cache.stat().st_mtime_ns, [], _decoding.decode
     monkeypatch.setattr(
-        _decoding, "decode", lambda file, side: read.append(file) or original(file, side)
+        _decoding, "decode", lambda file, frame: read.append(file) or original(file, frame)
     )
     _, said = opened(pets, on_bad_image="skip")
     assert "empty.png (it is empty); they are left out" in said[0]

@@ -56,6 +56,19 @@ def test_every_image_is_trained_on_though_one_is_left_over(small, runner, accumu
     assert len(log.of(EpochFinished)) == 2
 
 
+def test_a_last_batch_that_is_not_full_is_left_out_on_request(small, runner):
+    """torch's own loader is the second count of the steps."""
+    train = {"batch": 14, "accumulate": 2, "epochs": 2, "audit": False}
+    plan = small(data=SINGLE | {"validation": 0.1, "drop_last": True}, train=train)
+    log = runner(plan)
+    loader = torch.utils.data.DataLoader(range(66), batch_size=14, drop_last=True)
+    assert log.of(Started)[0].facts["steps_per_epoch"] == len(loader) == plan.steps_per_epoch == 4
+    assert log.ending.step == 8
+    assert norms.shortest(plan, 66, 14) == 7
+    with pytest.raises(ProfileError, match="66 images to train on do not fill a batch of 67"):
+        runner(small(data=SINGLE | {"validation": 0.1, "drop_last": True}, train={"batch": 67}))
+
+
 def test_a_resumed_run_joins_the_same_images(small, runner):
     def halt(event):
         if isinstance(event, EpochFinished):

@@ -6,8 +6,8 @@ from pathlib import Path
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.folder import Part, Passed, laid_out, no_folder
 from revconsole.records.datasets.image_files import ImageList, Labelled, Scan, described, listed
-from revconsole.records.datasets.image_kinds import suffixes
 from revconsole.records.datasets.label_file import Files, LabelFile, read_labels
+from revconsole.records.pictures.image_kinds import suffixes
 from revconsole.records.sections.data import Data
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")

@@ -1,6 +1,5 @@
 """PlannedRun: what the rules look at: a plan, with what the catalogue, its profile, the store and Foresight know."""
 
-import math
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,7 +73,7 @@ class PlannedRun:
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of an epoch; 0 if the images are not counted."""
-        return math.ceil(self.images / self.plan.train.batch)
+        return self.plan.steps_of(self.images)
 
     @property
     def steps(self) -> int:

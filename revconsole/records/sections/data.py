@@ -30,6 +30,8 @@ class Data(Section):
     """With labels: column with the images' names; unset: found by its usual names."""
     label_column: str | None = Field(default=None, min_length=1, examples=["breed"])
     """With labels: column with the classes; unset: found by its usual names."""
+    fit: Literal["crop", "squash", "letterbox"] = "crop"
+    """With imagefolder: how pictures that are not square become so: cut to their middle, squashed, or whole between black bars."""
     links: Links = "inside"
     """With imagefolder: whether symbolic links to folders, and to files outside the folder, are refused or followed."""
     on_bad_image: Literal["skip", "fail"] = "fail"
@@ -94,6 +96,8 @@ class Data(Section):
     """With zca: added to each variance, of pixels in [0, 1]; less decorrelates further, noise included."""
     image_size: int | None = Field(default=None, ge=4, le=1024)
     """Resize the images to this side, in pixels; unset keeps the dataset's own."""
+    drop_last: bool = False
+    """Leave out the images that do not fill the last batch of an epoch, others each epoch; unset trains on them, too."""
     prefetch: int | None = Field(default=None, ge=0, le=64)
     """Training batches made ahead in a thread, the same ones: 0 makes each when needed, unset decides by their cost."""
     place: Literal["auto", "device", "host"] = "auto"

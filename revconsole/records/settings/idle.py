@@ -110,6 +110,10 @@ def _folder(plan: Plan) -> str:
     return f"only a folder of images has it, not {plan.data.dataset}; add data.dataset=imagefolder"
 
 
+def _batches(plan: Plan) -> str:
+    return "a support vector machine is fitted without batches; leave it out" if plan.fitted else ""
+
+
 def _columns(plan: Plan) -> str:
     return "" if plan.data.labels else "is of a file of labels; add data.labels=FILE.csv"
 
@@ -238,6 +242,8 @@ NEEDS: dict[str, Need] = {
     "data.labels": Need(("data.dataset", "data.source"), _folder),
     "data.image_column": Need(("data.labels",), _columns),
     "data.label_column": Need(("data.labels",), _columns),
+    "data.drop_last": Need(("model.architecture",), _batches),
+    "data.fit": Need(("data.dataset", "data.source"), _folder),
     "data.links": Need(("data.dataset", "data.source"), _folder),
     "data.on_bad_image": Need(("data.dataset", "data.source"), _folder),
     "data.mixup": Need(("objective.name",), _mixing),

@@ -99,7 +99,12 @@ class PlanSettings(Section):
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps per epoch; 0 for a folder whose images have not been counted."""
-        return math.ceil(self.trained_images / self.train.batch)
+        return self.steps_of(self.trained_images)
+
+    def steps_of(self, images: int) -> int:
+        """Optimiser steps of an epoch of so many images."""
+        filled = 0 if self.data.drop_last else self.train.batch - 1
+        return (images + filled) // self.train.batch
 
     @property
     def epochs(self) -> int:

@@ -20,6 +20,7 @@ from revconsole.records.logs.events import (
     encode,
 )
 from revconsole.records.runs.running import RunningSummary
+from revconsole.records.settings.batch_rules import refuse_no_batch
 from revconsole.records.settings.plan import Plan
 from revconsole.training.advice import Watch, spelled, subject_of
 from revconsole.training.checks import advice, cost
@@ -47,7 +48,11 @@ ENOUGH_SECONDS = 2.0
 
 def length(plan: Plan, _model: nn.Module, data: OpenedData, least: int) -> tuple[int, int]:
     """(steps per epoch, steps of the run)."""
-    per_epoch = steps_per_epoch(len(data.train), batch=plan.train.batch, least=least)
+    refuse_no_batch(plan, len(data.train))
+    drop_last = plan.data.drop_last
+    per_epoch = steps_per_epoch(
+        len(data.train), batch=plan.train.batch, drop_last=drop_last, least=least
+    )
     return per_epoch, plan.train.steps or per_epoch * plan.train.epochs
 
 
@@ -60,6 +65,7 @@ def shuffled(state: TrainingState, epoch: int, first: int) -> Iterator[tuple[Ten
         seed=plan.seed,
         epoch=epoch - 1,
         first=first,
+        drop_last=plan.data.drop_last,
         least=state.least_images,
         size=plan.image_size,
         prefetch=plan.data.prefetch,

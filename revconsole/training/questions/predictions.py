@@ -14,16 +14,16 @@ from torch.nn import functional as F
 from revconsole.data import (
     OpenedData,
     OpenedSplit,
-    Unreadable,
-    decode,
     evaluation_batches,
     open_data,
     resized,
 )
 from revconsole.errors import DataUnavailable, UnknownName, WrongState
 from revconsole.records.datasets import catalogue
-from revconsole.records.datasets.image_kinds import suffixes
 from revconsole.records.findings.predictions import Prediction, Predictions
+from revconsole.records.pictures.decoding import Unreadable, decode
+from revconsole.records.pictures.file_pixels import PixelFrame
+from revconsole.records.pictures.image_kinds import suffixes
 from revconsole.records.printable import plural
 from revconsole.records.sections import Data
 from revconsole.records.settings.plan import Plan
@@ -100,7 +100,7 @@ def images_of(
         return _of_split(source, getattr(own, source), own.names)
     path = Path(source).expanduser()
     if path.exists():
-        return _of_files(path, own, say)
+        return _of_files(path, reopened, say)
     if source not in catalogue.datasets():
         known = [*SPLITS, *catalogue.datasets()]
         raise UnknownName("file, folder, split or dataset", source, known)
@@ -129,15 +129,20 @@ def _of_dataset(source: str, own: OpenedData, data: Path, say: Callable[[str], N
     )
 
 
-def _of_files(path: Path, own: OpenedData, say: Callable[[str], None]) -> Pictured:
+def _of_files(path: Path, reopened: Reopened, say: Callable[[str], None]) -> Pictured:
     """Images of files; a folder with the name of a class says of what class the images in it are."""
     files = [path] if path.is_file() else _files(path)
     if not files:
         raise DataUnavailable(f"{path} has no image; give an image or a folder with some")
-    side = own.test.images.shape[-1]
+    own = reopened.state.data
+    height, width = own.test.images.shape[-2:]
+    frame = PixelFrame(height, width, reopened.state.plan.data.fit)
     pixels, names, truths, left_out = [], [], [], []
     for number, file in enumerate(files, 1):
-        image, name = decode(file, side), str(file.relative_to(path)) if file != path else str(file)
+        image, name = (
+            decode(file, frame),
+            str(file.relative_to(path)) if file != path else str(file),
+        )
         if isinstance(image, Unreadable):
             left_out.append((name, image.reason))
             continue

@@ -75,7 +75,7 @@ def shortest(plan: Plan, images: int, batch: int) -> int:
     micro = max(1, batch // plan.train.accumulate)
     remainder = images % batch
     cut = plan.train.steps is not None and plan.train.steps < -(-images // batch)
-    if not remainder or cut:
+    if not remainder or cut or plan.data.drop_last:
         return min(micro, images)
     return min(remainder % micro or micro, remainder, micro)
 

@@ -2,7 +2,7 @@
 
 Speaks when the images that are left over fill less than a sixteenth of a batch: their mean gradient is noisy and moves
 the weights as far as that of a whole batch, and a norm over the batch takes its statistics from them (public recipes
-drop such a batch, as torch's `drop_last`).
+drop such a batch, as `data.drop_last` does).
 """
 
 from revconsole.records.prelaunch.planned_run import PlannedRun
@@ -18,13 +18,13 @@ def look(run: PlannedRun) -> str:
     """The sentence about what is left over at the end of an epoch."""
     batch, images = run.plan.train.batch, run.images
     left = images % batch
-    if images <= batch or not 0 < left * SHARE < batch:
+    if run.plan.data.drop_last or images <= batch or not 0 < left * SHARE < batch:
         return ""
     norms = ", and its norms take their statistics from those alone" if run.normed else ""
     count = "1 image" if left == 1 else f"{left} images"
     return (
         f"each epoch ends with a batch of {count}, which moves the weights as far as one of {batch}{norms}; "
-        f"usual are equal batches: train.batch={_better(images, batch, run.plan.train.accumulate)}"
+        f"usual are equal batches: train.batch={_better(images, batch, run.plan.train.accumulate)}, or data.drop_last=true"
     )
 
 

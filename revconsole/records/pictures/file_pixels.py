@@ -2,20 +2,24 @@
 
 Values of more than 8 bits are scaled by the range that the file declares, and refused if it declares none; nothing is
 clipped. Pillow converts colour spaces. Of an animation the first frame is used.
+
+Shapes: H pixels of height and W of width.
 """
 
 from io import BytesIO
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from revconsole.records.datasets.image_kinds import formats
+from revconsole.records.pictures.image_kinds import formats
 
 BACKGROUND = (255, 255, 255)
 """Colour behind transparent pixels."""
 BACKGROUND_WORD = "white"
+BARS = (0, 0, 0)
+"""Colour beside a picture in a letterbox, as that of the border of a random crop."""
 COLOURS = {
     "1": "bilevel", "L": "grey", "LA": "grey", "La": "grey", "I": "grey", "F": "grey", "P": "palette", "PA": "palette",
     "RGBA": "RGB", "RGBa": "RGB", "RGBX": "RGB",
@@ -47,8 +51,41 @@ class FileProperties(NamedTuple):
     """Whether the file has more frames than the one used."""
 
 
-def decoded(content: bytes, side: int) -> tuple[Pixels, FileProperties]:
-    """The middle square of an image file, scaled to a side: uint8 (3, S, S).
+Fit = Literal["crop", "squash", "letterbox"]
+"""How a picture of another shape is brought to a frame: cut to its middle, distorted, or whole between black bars."""
+
+
+class PixelFrame(NamedTuple):
+    """Size of the images in pixels, and how pictures are fitted to it."""
+
+    height: int
+    width: int
+    fit: Fit = "crop"
+
+    def __str__(self) -> str:
+        """The frame in words; of squares that are cut only the side."""
+        if self.height == self.width and self.fit == "crop":
+            return f"{self.height} pixels"
+        return f"{self.height}×{self.width} pixels, {self.fit}"
+
+    @property
+    def label(self) -> str:
+        """The frame as a part of a file's name."""
+        size = str(self.height) if self.height == self.width else f"{self.height}x{self.width}"
+        return size if self.fit == "crop" else f"{size}-{self.fit}"
+
+    def fitted(self, image: Image.Image) -> Image.Image:
+        """The image at this size, by bicubic interpolation, antialiased when it shrinks."""
+        size = (self.width, self.height)
+        if self.fit == "squash":
+            return image.resize(size, Image.Resampling.BICUBIC)
+        if self.fit == "letterbox":
+            return ImageOps.pad(image, size, Image.Resampling.BICUBIC, color=BARS)
+        return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+
+
+def decoded(content: bytes, frame: PixelFrame) -> tuple[Pixels, FileProperties]:
+    """An image file fitted to a frame: uint8 (3, H, W).
 
     Raises UnfitImage, and whatever Pillow's decoders raise.
     """
@@ -57,9 +94,9 @@ def decoded(content: bytes, side: int) -> tuple[Pixels, FileProperties]:
         mode = "I" if image.mode.startswith("I;16") else image.mode
         kind = f"{image.format} {bits}-bit {COLOURS.get(mode, mode)}"
         frames = image.format != "PSD" and bool(getattr(image, "is_animated", False))
-        rgb, transparent = _rgb(image, bits, side)
+        rgb, transparent = _rgb(image, bits, max(frame.height, frame.width))
     file = FileProperties(kind, width, height, transparent, frames)
-    return _planes(ImageOps.fit(rgb, (side, side))), file
+    return _planes(frame.fitted(rgb)), file
 
 
 def whole(content: bytes) -> Pixels:

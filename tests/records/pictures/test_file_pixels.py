@@ -7,15 +7,24 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageCms
 
-from revconsole.data._pictures import UnfitImage, _parted, decoded, why_not
-from revconsole.records.datasets.image_kinds import suffixes
+from revconsole.records.pictures.file_pixels import (
+    PixelFrame,
+    UnfitImage,
+    _parted,
+    decoded,
+    why_not,
+)
+from revconsole.records.pictures.image_kinds import suffixes
 
 LEVELS = [0, 1, 128, 255]
 WIDE = [0, 257, 32896, 65535]
 """The same levels in 16 bits: 65535 is white, and 257 steps are one of 255."""
 SIDE = 4
+FRAME = PixelFrame(SIDE, SIDE)
+BICUBIC = 1  # grey level: Pillow rounds after each of its two passes
 
 
 def grid(values, dtype):
@@ -33,7 +42,7 @@ def rows(content):
     """The colour of each row of an image, as it is trained on; warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pixels, file = decoded(content, SIDE)
+        pixels, file = decoded(content, FRAME)
     assert (pixels == pixels[:, :, :1]).all()
     return pixels[:, :, 0].T.tolist(), file
 
@@ -114,7 +123,7 @@ def test_an_image_without_a_range_is_refused_and_never_clipped(content):
     with pytest.raises(
         UnfitImage, match="does not say which value is white; save it with 8 or 16 bits"
     ):
-        decoded(content, SIDE)
+        decoded(content, FRAME)
 
 
 BEHIND = [255, 0, 128, 255]
@@ -186,7 +195,7 @@ def test_an_opaque_alpha_channel_changes_nothing_and_is_not_told():
 def test_a_transparent_16_bit_colour_is_refused_as_its_pixels_are_not_read_exactly():
     lines = [struct.pack(">HHH", v, v, v) * SIDE for v in WIDE]
     with pytest.raises(UnfitImage, match="save it with an alpha channel"):
-        decoded(png(16, 2, lines, struct.pack(">HHH", 1, 1, 1)), SIDE)
+        decoded(png(16, 2, lines, struct.pack(">HHH", 1, 1, 1)), FRAME)
 
 
 def lab(image):
@@ -235,7 +244,7 @@ def test_of_an_animation_the_first_frame_is_taken_and_that_is_told():
 def test_too_many_pixels_are_refused_with_the_limit_and_a_way_round(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 7)
     with pytest.raises(Image.DecompressionBombError) as caught:
-        decoded(OPAQUE, SIDE)
+        decoded(OPAQUE, FRAME)
     said = why_not(caught.value)
     assert (
         said
@@ -248,7 +257,7 @@ def test_too_many_pixels_are_refused_with_the_limit_and_a_way_round(monkeypatch)
 )
 def test_what_is_no_image_or_a_program_says_so_without_an_address_in_memory(content):
     with pytest.raises(Exception) as caught:  # noqa: PT011  Pillow's choice
-        decoded(content, SIDE)
+        decoded(content, FRAME)
     assert why_not(caught.value) == "it is no image that Pillow can read"
 
 
@@ -267,3 +276,30 @@ def test_every_suffix_that_pillow_reads_here_is_read_and_no_other():
         ".mpo",
     } <= suffixes()
     assert not {".eps", ".ps", ".pdf", ".mpg", ".h5", ".wmf"} & suffixes()
+
+
+@pytest.mark.parametrize("size", [(40, 20), (20, 40), (9, 9), (6, 5)])
+@pytest.mark.parametrize("frame", [(12, 12), (8, 16), (16, 8)])
+def test_each_fit_is_what_torch_makes_of_the_same_piece(size, frame):
+    """A second computation: torch's antialiased bicubic interpolation of the piece that the definition names."""
+    (width, height), (rows, columns) = size, frame
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    pixels = torch.stack([255 * x / width, 255 * y / height, 128 + 0.0 * x])
+    file = io.BytesIO()
+    Image.fromarray(pixels.permute(1, 2, 0).to(torch.uint8).numpy()).save(file, "PNG")
+
+    def scaled(piece, to):
+        piece = piece.to(torch.uint8).float()[None]
+        image = torch.nn.functional.interpolate(piece, to, mode="bicubic", antialias=True)[0]
+        return image.clamp(0, 255)
+
+    ratio = min(rows / height, columns / width)
+    inner = (round(height * ratio), round(width * ratio))
+    top, left = round((rows - inner[0]) / 2), round((columns - inner[1]) / 2)
+    boxed = torch.zeros(3, rows, columns)
+    boxed[:, top : top + inner[0], left : left + inner[1]] = scaled(pixels, inner)
+    expected = {"squash": scaled(pixels, frame), "letterbox": boxed}
+    for fit, image in expected.items():
+        found = decoded(file.getvalue(), PixelFrame(rows, columns, fit))[0]
+        assert found.shape == (3, rows, columns)
+        assert (torch.tensor(found).float() - image).abs().max() <= BICUBIC
