@@ -152,7 +152,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=slow)
 
 
-frozen = {"modules": 0, "seen": False}
+frozen: dict[str, Any] = {"modules": 0, "file": "", "seen": False}
 
 
 def pytest_collection_finish() -> None:
@@ -160,6 +160,13 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     frozen["modules"] = len(sys.modules)
+
+
+def pytest_runtest_logstart(location: tuple[str, int | None, str]) -> None:
+    """Nor at what the tests of another file left, which may be as much."""
+    if location[0] != frozen["file"]:
+        frozen["file"] = location[0]
+        pytest_collection_finish()
 
 
 def pytest_runtest_logfinish() -> None:

@@ -4,9 +4,12 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "revconsole"
@@ -101,6 +104,13 @@ def nodes(path: Path) -> list[ast.AST]:
     """The module, what it defines and what it imports: parsing and walking all of them takes a second."""
     walked = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     return [node for node in walked if isinstance(node, KINDS | ast.ImportFrom | ast.Module)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forgotten() -> Iterator[None]:
+    """A million objects, which every later collection of this process would look at."""
+    yield
+    nodes.cache_clear()
 
 
 def definitions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:

@@ -37,7 +37,7 @@ def memory_profile() -> torch.autograd.profiler.profile:
     imports torch's compiler first, which takes longer than many a run's first step.
     """
     os.environ.setdefault(*QUIET)
-    return torch.autograd.profiler.profile(profile_memory=True, acc_events=True)
+    return torch.autograd.profiler.profile(profile_memory=True)
 
 
 def allocated(run: Callable[[], object]) -> int:
