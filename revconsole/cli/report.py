@@ -69,6 +69,13 @@ def report(
             help="Draw attention and position encodings of one run of each arm, from its checkpoint and data.",
         ),
     ] = True,
+    two_columns: Annotated[
+        bool,
+        typer.Option(
+            "--two-columns",
+            help="For a page of two columns: figures are 3.3 inches wide; tables and what needs more room span both in LaTeX.",
+        ),
+    ] = False,
 ) -> None:
     """Print the results of a study or of some runs, and write them as documents with figures.
 
@@ -85,7 +92,16 @@ def report(
     drawn, undrawn = _figures(figures)
     refuse_unknown(wanted, drawn)
     inspections = lab.inspections(results) if weights and drawn else {}
-    files = write(results, folder, wanted, drawn, inspections, undrawn=undrawn, columns=asked)
+    files = write(
+        results,
+        folder,
+        wanted,
+        drawn,
+        inspections,
+        undrawn=undrawn,
+        columns=asked,
+        two_columns=two_columns,
+    )
     for sentence in left_out(results, inspections):
         output.say(sentence)
     output.say(f"{len(files)} files in {folder}")

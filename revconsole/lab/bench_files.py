@@ -68,7 +68,7 @@ def _panel(axes: "Axes", figure: Figure, schemes: list[str]) -> None:
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
     axes.set_ylim(bottom=0.0)
-    axes.legend(fontsize="x-small")
+    axes.legend(fontsize="small")
 
 
 def _line(benchmark: Benchmark, row: BenchmarkRow) -> list[str | int | float | None]:

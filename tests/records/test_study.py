@@ -164,7 +164,7 @@ def test_the_baseline_is_the_arm_named_or_the_first():
         (ARMS.replace('"two streams"', '"plain"'), "two arms are called 'plain'"),
         (ARMS.replace('name = "two streams"', ""), "each arm needs a name"),
         (ARMS.replace("[[arm]]", "[arm]", 1).partition("[[")[0], "write [[arm]]"),
-        (ARMS + "[vary]\nseeds = [1]", "has arms or [vary], not both"),
+        (ARMS.replace("[study]", "[study]\nladder = true") + "[vary]\nmodel.depth = [1, 2]", "a choice of [vary] is no step"),
         (ARMS.replace("additive", "addtive"), "did you mean 'additive'?"),
         (ARMS.replace("scheme.name", "sceme.name"), "arm 'two streams': sceme.name: unknown key"),
         (ARMS.replace('scheme.name = "additive"', ""), "'plain' and 'two streams' would be the same"),

@@ -7,6 +7,7 @@ colour-blind readers can tell apart, and are never the only distinction.
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ LINES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX*"
 WIDTH, HEIGHT = 6.2, 3.0
 """Width and height of a figure in inches; a text column is 5 to 6.5 wide, so that letters are printed at 8 points or more."""
+COLUMN, COLUMN_HEIGHT, COLUMN_LETTERS = 3.3, 2.3, 8.0
+"""Width and height in inches, and points of a letter, of a figure for one of two columns of a page."""
 SIGNS_OF_A_WIDTH, SIGNS_OF_A_LINE, LINE_HEIGHT = 84, 7, 0.18
 """Layout of a legend: characters per figure width, characters that a line sample takes, and height of a row in inches."""
 DOTS_PER_INCH = 200
@@ -37,6 +40,7 @@ LOOK: dict[Any, Any] = {
     "text.parse_math": False, "figure.constrained_layout.use": True,
 }  # fmt: skip
 """Settings of matplotlib. Names of arms come from outside, so no formula is parsed in them."""
+_room: ContextVar[float] = ContextVar("room", default=WIDTH)
 UNDATED: dict[str, dict[str, Any]] = {
     "svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {},
 }  # fmt: skip
@@ -62,24 +66,39 @@ def style(index: int) -> Style:
     )
 
 
+def room() -> float:
+    """Width in inches that figures are drawn for."""
+    return _room.get()
+
+
 @contextmanager
-def drawn() -> Iterator[None]:
-    """Context for code that draws or writes figures. Raises RevconsoleError if matplotlib is not installed."""
+def drawn(*, two_columns: bool = False) -> Iterator[None]:
+    """Context for code that draws or writes figures, as wide as the text or as one of two columns of it.
+
+    Raises RevconsoleError if matplotlib is not installed.
+    """
     try:
         import matplotlib as mpl  # a second of import, and an extra that not everybody has
     except ImportError:
         raise NotLoaded(
             "figures need matplotlib; `pip install 'revconsole[report]'`, or ask for --figures none"
         ) from None
-    with mpl.rc_context(LOOK):
-        yield
+    before = _room.set(COLUMN if two_columns else WIDTH)
+    try:
+        with mpl.rc_context(LOOK | ({"font.size": COLUMN_LETTERS} if two_columns else {})):
+            yield
+    finally:
+        _room.reset(before)
 
 
 def canvas(
-    panels: int = 1, *, size: tuple[float, float] = (WIDTH, HEIGHT), shared: bool = True
+    panels: int = 1, *, size: tuple[float, float] | None = None, shared: bool = True
 ) -> "tuple[Figure, Sequence[Axes]]":
-    """A figure with panels side by side. size: in inches. shared: whether they share the vertical axis."""
-    figure, rows = grid(1, panels, size=size, shared=shared)
+    """A figure with panels side by side, in a column below each other. size: in inches. shared: whether they share the vertical axis."""
+    if size is None and room() < WIDTH:
+        figure, rows = grid(panels, 1, size=(room(), COLUMN_HEIGHT * panels), shared=shared)
+        return figure, [row[0] for row in rows]
+    figure, rows = grid(1, panels, size=size or (WIDTH, HEIGHT), shared=shared)
     return figure, rows[0]
 
 
@@ -151,7 +170,8 @@ def legend(figure: "Figure", axes: "Axes") -> None:
     """Add one legend above all panels, with as many columns as its names allow; the figure grows by its rows."""
     handles, labels = axes.get_legend_handles_labels()
     longest = max(map(len, labels), default=1) + SIGNS_OF_A_LINE
-    most = max(1, min(4, len(labels), SIGNS_OF_A_WIDTH // longest))
+    signs = int(SIGNS_OF_A_WIDTH * float(figure.get_figwidth()) / WIDTH)
+    most = max(1, min(4, len(labels), signs // longest))
     rows = max(1, -(-len(labels) // most))
     columns = max(1, -(-len(labels) // rows))
     figure.set_figheight(float(figure.get_figheight()) + LINE_HEIGHT * (rows - 1))

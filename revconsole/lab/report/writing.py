@@ -1,6 +1,7 @@
 """Writing: a report and its figures as files of a folder."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,6 +19,7 @@ from revconsole.lab.report.figures import (
     loss_curves,
     memory_bars,
     positions,
+    rebuilt,
     search_trials,
 )
 from revconsole.lab.report.figures.inspected import Inspections, lost
@@ -43,20 +45,23 @@ def write(
     *,
     undrawn: str = "",
     columns: Sequence[str] = UNASKED,
+    two_columns: bool = False,
 ) -> list[Path]:
     """Write `report.FORMAT` for each format, and every figure in each of its formats; returns the files.
 
-    inspections: inspected weights by run. undrawn: why there are no figures. columns: those of the table by name. Raises UnknownName
-    for a format or column, StoreError if the
-    folder cannot be written, and RevconsoleError for figures without matplotlib.
+    inspections: inspected weights by run. undrawn: why there are no figures. columns: those of the table by name.
+    two_columns: whether the page has two, so that figures are as wide as one. Raises UnknownName for a format or column,
+    StoreError if the folder cannot be written, and RevconsoleError for figures without matplotlib.
     """
     refuse_unknown(formats, figures)
     refuse_unknown_columns(columns)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = draw(results, folder, figures, inspections) if figures else ()
+        drawn = draw(results, folder, figures, inspections, two_columns) if figures else ()
         lacking = (*([undrawn] if undrawn else []), *lost(results, inspections))
-        written = document(results, drawn, folder, lacking, columns)
+        written = replace(
+            document(results, drawn, folder, lacking, columns), two_columns=two_columns
+        )
         files = [folder / path for figure in drawn for path in figure.files.values()]
         for word in formats:
             path = folder / f"report.{word}"
@@ -68,17 +73,21 @@ def write(
 
 
 def draw(
-    results: Results, folder: Path, figures: Sequence[str], inspections: Inspections = NOT_SEEN
+    results: Results,
+    folder: Path,
+    figures: Sequence[str],
+    inspections: Inspections = NOT_SEEN,
+    two_columns: bool = False,
 ) -> tuple[DrawnFigure, ...]:
     """Every figure that applies, in each format; files are relative to the folder."""
     drawn_figures = []
-    with drawing.drawn():
+    with drawing.drawn(two_columns=two_columns):
         (folder / FIGURE_FOLDER).mkdir(exist_ok=True)
         for sheet in _sheets(results, inspections):
             files = {word: FIGURE_FOLDER / f"{sheet.name}.{word}" for word in figures}
             for path in files.values():
                 drawing.save(sheet.figure, folder / path)
-            width = float(sheet.figure.get_figwidth()) / drawing.WIDTH
+            width = float(sheet.figure.get_figwidth()) / drawing.room()
             drawn_figures.append(
                 DrawnFigure(name=sheet.name, caption=sheet.caption, files=files, width=width)
             )
@@ -88,7 +97,8 @@ def draw(
 def _sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
     """Figures of all arms together, then those of each arm."""
     kinds = (
-        search_trials, loss_curves, accuracy_curves, accuracy_time, memory_bars, accuracy_memory, accuracy_swept, boundaries,
+        search_trials, loss_curves, accuracy_curves, accuracy_time, memory_bars, accuracy_memory, accuracy_swept, rebuilt,
+        boundaries,
     )  # fmt: skip
     for kind in kinds:
         figure = kind.draw(results)

@@ -6,7 +6,7 @@ have optional tables of its own:
     [study]   title, if different from the profile's; source, expected, time, hardware: facts about the study.
               baseline: the arm that differences refer to, else the first. swept: the key on the horizontal axis.
               ladder: each arm keeps the settings of those above it.
-    [[arm]]   name, and the settings of the arm, instead of `[vary]`
+    [[arm]]   name, and the settings of the arm; with `[vary]`, each of its choices once for every arm
     [quick]   settings of the short form
     [search]  settings to draw one run after the other, instead of arms; see `search`
 
@@ -246,10 +246,14 @@ def of_table(table: Table, *, name: str, where: str) -> Study:
     facts = _facts(table.get("study", {}), where, title=str(table.get("title") or name))
     arms = _arms(table.get("arm", []), where, ladder=facts.ladder)
     quick = flattened(_table(table.get("quick", {}), where, "quick"))
-    if arms and "vary" in table:
-        raise ProfileError(where, "arm", "a study has arms or [vary], not both")
     if facts.ladder and not arms:
         raise ProfileError(where, "study.ladder", "is of [[arm]] tables, and there are none")
+    if facts.ladder and "vary" in table:
+        raise ProfileError(
+            where,
+            "study.ladder",
+            "is of [[arm]] tables alone: a choice of [vary] is no step; leave one out",
+        )
     refuse_unknown(quick, f"{where}: quick")
     search = searches.of_table(table["search"], where) if "search" in table else None
     if search and (arms or "vary" in table or facts.swept or facts.baseline):

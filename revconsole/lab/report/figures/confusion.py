@@ -78,7 +78,13 @@ def _mistakes(confusion: Confusion) -> list[str]:
 
 def _draw(confusion: Confusion) -> "Figure":
     classes = len(confusion.names)
-    side = 4.4 if classes <= 10 else 5.6 if classes <= MOST_WRITTEN else drawing.WIDTH
+    side = (
+        min(4.4, drawing.room())
+        if classes <= 10
+        else 5.6
+        if classes <= MOST_WRITTEN
+        else drawing.WIDTH
+    )
     tall = side if classes <= MOST_WRITTEN else 8.4 if classes > 50 else drawing.WIDTH
     figure, (axes,) = drawing.canvas(size=(side, tall * (0.84 if classes <= MOST_WRITTEN else 1.0)))
     values = shares(confusion)

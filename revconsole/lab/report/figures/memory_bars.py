@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 NAME = "memory"
 MARGIN, ROW = 0.7, 0.4
 """Inches of the axis, and of a bar."""
+NAME_SIGNS = 40
+"""Most letters of a name beside its bar, in a figure as wide as the text."""
 
 
 def caption(_results: Results) -> str:
@@ -26,7 +28,8 @@ def draw(results: Results) -> "Figure | None":
     if not rows:
         return None
     each, unit = form.memory_unit(max(row.kept_bytes or 0.0 for _, row in rows))
-    figure, (axes,) = drawing.canvas(size=(drawing.WIDTH, MARGIN + ROW * len(rows)))
+    figure, (axes,) = drawing.canvas(size=(drawing.room(), MARGIN + ROW * len(rows)))
+    longest = int(NAME_SIGNS * drawing.room() / drawing.WIDTH)
     for place, (index, row) in enumerate(rows):
         style, size = drawing.style(index), (row.kept_bytes or 0.0) / each
         axes.barh(
@@ -36,7 +39,7 @@ def draw(results: Results) -> "Figure | None":
             form.memory(row.kept_bytes), (size, place), xytext=(4, 0),
             textcoords="offset points", va="center",
         )  # fmt: skip
-    axes.set_yticks(range(len(rows)), [drawing.label(row.name) for _, row in rows])
+    axes.set_yticks(range(len(rows)), [drawing.label(row.name, longest) for _, row in rows])
     axes.invert_yaxis()
     axes.margins(x=0.2)
     axes.set_xlabel(f"kept for backward ({unit})")

@@ -49,11 +49,14 @@ FLOATS_AT_ONCE = 10
 def render(document: Document) -> str:
     """Table, methods paragraph and figures."""
     label = re.sub(r"[^a-zA-Z0-9-]", "-", document.results.name)
-    parts = [
-        PACKAGES,
+    tables = [
         *results_tables(document, label),
         *([tabular(document.settings, f"{label}-settings")] if document.settings else []),
         *([tabular(document.trials, f"{label}-trials")] if document.trials else []),
+    ]
+    parts = [
+        PACKAGES,
+        *(map(_spanning, tables) if document.two_columns else tables),
         f"\\paragraph{{Methods.}} {escape(document.methods)}",
         *_figures(document, label),
     ]
@@ -61,6 +64,11 @@ def render(document: Document) -> str:
     if document.read:
         parts.append(f"\\paragraph{{Appendix: what was read.}} {escape(document.read)}")
     return "\n\n".join(parts) + "\n"
+
+
+def _spanning(placed: str) -> str:
+    """A float that spans both columns of a page. No text can hold its words, whose braces would be escaped."""
+    return placed.replace("{table}", "{table*}").replace("{figure}", "{figure*}")
 
 
 def escape(text: str) -> str:
@@ -215,7 +223,8 @@ def _below(shown: Table) -> Iterator[str]:
 def _figures(document: Document, label: str) -> Iterator[str]:
     shown = [figure for figure in document.figures if figure.first("pdf", "png")]
     for number, figure in enumerate(shown, start=1):
-        yield _figure(figure, label)
+        placed = _figure(figure, label)
+        yield _spanning(placed) if document.two_columns and figure.width > 1 else placed
         if number % FLOATS_AT_ONCE == 0:
             yield "\\clearpage"
 
