@@ -32,6 +32,28 @@ TOLD = {"p", f"p, to {ABOVE}"}
 NO_FIGURES = "No figures were drawn: matplotlib is not installed; `pip install 'revconsole[report]'`, then report again."
 EVERY_FORMAT, EVERY_FIGURE = "md,tex,csv,html", "svg,png,pdf"
 
+Columns = Annotated[
+    str,
+    typer.Option(
+        help=f"Columns of the table, comma-separated: {', '.join(COLUMNS)}. [default: those that have a value, but for hours, interval and effect]",
+        show_default=False,
+    ),
+]
+Weights = Annotated[
+    bool,
+    typer.Option(
+        "--weights/--no-weights",
+        help="Draw attention and position encodings of one run of each arm, from its checkpoint and data.",
+    ),
+]
+TwoColumns = Annotated[
+    bool,
+    typer.Option(
+        "--two-columns",
+        help="For a page of two columns: figures are 3.3 inches wide; tables and what needs more room span both in LaTeX.",
+    ),
+]
+
 
 def report(
     context: typer.Context,
@@ -55,27 +77,9 @@ def report(
             help="Formats of the figures, or none.", show_default=f"{EVERY_FIGURE}, with matplotlib"
         ),
     ] = "",
-    columns: Annotated[
-        str,
-        typer.Option(
-            help=f"Columns of the table, comma-separated: {', '.join(COLUMNS)}. [default: those that have a value, but for hours, interval and effect]",
-            show_default=False,
-        ),
-    ] = "",
-    weights: Annotated[
-        bool,
-        typer.Option(
-            "--weights/--no-weights",
-            help="Draw attention and position encodings of one run of each arm, from its checkpoint and data.",
-        ),
-    ] = True,
-    two_columns: Annotated[
-        bool,
-        typer.Option(
-            "--two-columns",
-            help="For a page of two columns: figures are 3.3 inches wide; tables and what needs more room span both in LaTeX.",
-        ),
-    ] = False,
+    columns: Columns = "",
+    weights: Weights = True,
+    two_columns: TwoColumns = False,
 ) -> None:
     """Print the results of a study or of some runs, and write them as documents with figures.
 
