@@ -93,6 +93,8 @@ class Console(LegibleApp):
         self._early: list[events.Event] | None = [] if isinstance(lab, Path) else None
         """Keys that arrive before the runs screen is there; None once it is."""
         self._leaving = self._departing = False
+        self._has_rows = False
+        """Whether the first rows are on the screen, which do not wait for a slow terminal: the keys typed meanwhile are about them."""
         self._late: Timer | None = None
         self._choose_theme()
         if terminal.still_life(os.environ):
@@ -174,12 +176,13 @@ class Console(LegibleApp):
         """Pass the snapshot to the screens in front; on a slow line the newest, once what was written before is shown."""
         if self._exit or not self.is_running:
             return
-        if self.pace.waits or not terminal.takes_more():
+        if self._has_rows and (self.pace.waits or not terminal.takes_more()):
             self._late = self._late or self.set_timer(LATE_SECONDS, self._look_late)
             return
         from revconsole.console.snapshot import Live  # loaded by now
 
         self.ask_pace()
+        self._has_rows = self._has_rows or event.snapshot.complete
         for screen in reversed(self.screen_stack):
             if screen.children and isinstance(screen, Live):
                 screen.show_snapshot(event.snapshot)

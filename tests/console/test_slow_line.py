@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from revconsole.console import terminal
+from revconsole.console.screens.run import RunScreen
 
 
 class Line:
@@ -61,6 +62,16 @@ async def test_what_changes_waits_until_the_terminal_takes_more_and_then_the_new
         line.drain()
         await stage.shows("3/4")
     attempt.close()
+
+
+async def test_the_first_rows_do_not_wait_so_that_a_key_typed_early_acts_on_them(
+    opened, recorder, line
+):
+    recorder.finished("first")
+    line.fill()
+    async with opened() as stage:
+        await stage.press("enter")
+        await stage.until(lambda: isinstance(stage.app.screen, RunScreen))
 
 
 def test_without_a_terminal_nothing_waits(monkeypatch):

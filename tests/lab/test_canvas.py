@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from revconsole.lab.curves import heat, ticks
-from revconsole.lab.curves.canvas import Mark, drawn, letters, pieces
+from revconsole.lab.curves.canvas import CURSOR, Mark, drawn, letters, pieces, with_cursor
 from revconsole.lab.curves.cells import DOTS, Cells, Ink, usual_marker
 from revconsole.lab.curves.figures import Curve, Figure
 from revconsole.lab.curves.measured import measured_points
@@ -115,7 +115,22 @@ def test_a_picture_has_the_size_asked_for_and_its_last_tick_at_the_end(marker):
 
 def test_ascii_draws_with_nothing_that_ascii_lacks():
     gone = figure(curve([1.0, 2.0, 1.5], gaps=(1.5,)))
-    assert "".join(rows(drawn(gone, [BLUE], 40, 10, marker="ascii", cursor=1.0))).isascii()
+    assert "".join(
+        rows(with_cursor(drawn(gone, [BLUE], 40, 10, marker="ascii"), 1.0, "ascii"))
+    ).isascii()
+
+
+@pytest.mark.parametrize("marker", DOTS)
+def test_the_cursor_stands_in_every_blank_cell_of_its_column_and_hides_nothing(marker):
+    plain = drawn(figure(curve([1.0, 2.0, 1.5, 3.0])), [BLUE], 40, 12, marker=marker)
+    marked = with_cursor(plain, 1.0, marker)
+    across = plain.columns * DOTS[marker][0]
+    column = plain.first + round((across - 1) / 3) // DOTS[marker][0]
+    for old, new in zip(rows(plain)[:-2], rows(marked)[:-2], strict=True):
+        assert new[:column] + new[column + 1 :] == old[:column] + old[column + 1 :]
+        assert new[column] == (CURSOR[marker] if old[column] == " " else old[column])
+    assert rows(plain)[-2:] == rows(marked)[-2:], "not below the plot"
+    assert with_cursor(plain, 99.0, marker) is plain, "outside"
 
 
 def test_curves_with_equal_ends_both_carry_their_letter():
@@ -222,7 +237,8 @@ def test_no_number_on_either_axis_keeps_a_chart_from_being_drawn(points, x, log_
         title="", x_label="", y_label="", curves=(curve,), logarithmic=log_y, logarithmic_x=log_x
     )
     mark = Mark(letter="A", colour=(0, 0, 0))
-    assert len(drawn(figure, [mark], 40, 8, marker="ascii", cursor=x).lines) == 8
+    picture = drawn(figure, [mark], 40, 8, marker="ascii")
+    assert len(with_cursor(picture, x, "ascii").lines) == 8
     assert len(heat.drawn(figure, 40, 8, marker="ascii", cursor=x).lines) == 8
 
 
@@ -230,7 +246,7 @@ def test_a_single_huge_place_on_the_axis_is_drawn():
     curve = Curve(label="a", run_id="", xs=(1e38,), ys=(1e38,))
     figure = Figure(title="", x_label="", y_label="", curves=(curve,), left=1e38, right=1e38)
     mark = Mark(letter="A", colour=(0, 0, 0))
-    assert len(drawn(figure, [mark], 40, 8, cursor=1e38).lines) == 8
+    assert len(with_cursor(drawn(figure, [mark], 40, 8), 1e38, "braille").lines) == 8
     assert len(heat.drawn(figure, 40, 8, cursor=1e38).lines) == 8
 
 

@@ -15,7 +15,7 @@ from revconsole.console import readout, states
 from revconsole.console.colours import themed
 from revconsole.console.exporting import export_comparison
 from revconsole.console.reader import Reader
-from revconsole.console.screens.plotting import ChartGrid, PlottingScreen
+from revconsole.console.screens.plotting import CURSOR, ChartGrid, PlottingScreen
 from revconsole.console.snapshot import Snapshot, WantedByScreen
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.live_table import LiveTable, TableColumn
@@ -52,6 +52,12 @@ class Sentences(VerticalScroll, can_focus=True):
     """Sentences that may take more lines than there are; the arrow keys scroll them."""
 
 
+class ComparedTable(LiveTable):
+    """The table below the charts, whose value cursor the arrow keys move; h and l scroll it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*CURSOR]
+
+
 class ComparisonScreen(PlottingScreen):
     """Curves and table of several runs; the first run is the baseline."""
 
@@ -84,7 +90,7 @@ class ComparisonScreen(PlottingScreen):
         yield ChartGrid(id="charts")
         yield TradeOffs(id="trade-offs")
         yield Words(id="readout")
-        yield LiveTable(id="compared")
+        yield ComparedTable(id="compared")
         yield Sentences(Words(id="warnings"), id="sentences")
         yield KeyBar()
 
@@ -137,7 +143,8 @@ class ComparisonScreen(PlottingScreen):
         if x is not None and run is not None:
             letter = self._letters.get(run.id, "")
             words.show_text(
-                readout.line(self.figures(), run, x, letter=letter, baseline=self._ids[0])
+                readout.line(self.figures(), run, x, letter=letter, baseline=self._ids[0]),
+                layout=False,
             )
 
     def front(self) -> str:

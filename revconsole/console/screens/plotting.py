@@ -30,6 +30,11 @@ ZOOM = 0.5
 """Share of the axis that is left after zooming in by a key."""
 PAN = 0.25
 """Share of the plot's width by which a key moves it."""
+CURSOR = (
+    Binding("left,left_square_bracket", "screen.cursor(-1)", "Cursor left", show=False, id="charts.left"),
+    Binding("right,right_square_bracket", "screen.cursor(1)", "Cursor", key_display="←→", id="charts.right"),
+)  # fmt: skip
+"""A table on a screen with charts has them too, or it would take the arrows for itself as soon as it is wider than the screen."""
 
 
 class ChartGrid(Container):
@@ -40,11 +45,11 @@ class ChartGrid(Container):
     def __init__(self, *others: Widget, id: str) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id)
         self._others = others
+        self.plots = [PlotView("", id=f"chart-{number}") for number in range(MOST)]
 
     def compose(self) -> ComposeResult:
         """Every chart that a screen can have, other panes after the first; what is hidden costs nothing."""
-        plots = [PlotView("", id=f"chart-{number}") for number in range(MOST)]
-        yield from (plots[0], *self._others, *plots[1:])
+        yield from (self.plots[0], *self._others, *self.plots[1:])
 
     def lay_out(self, cells: int) -> tuple[int, int]:
         """Lay out `cells` charts; returns columns and rows."""
@@ -59,8 +64,7 @@ class PlottingScreen(SteeringScreen):
     """An abstract screen of charts with one horizontal axis, one part of it in view, and one cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,left_square_bracket", "cursor(-1)", "Cursor left", show=False, id="charts.left"),
-        Binding("right,right_square_bracket", "cursor(1)", "Cursor", key_display="←→", id="charts.right"),
+        *CURSOR,
         Binding("plus,equals_sign", "zoom(1)", "Zoom", key_display="+/-", id="charts.in"),
         Binding("minus", "zoom(-1)", "Zoom out", show=False, id="charts.out"),
         Binding("0", "whole", "Whole or recent", show=False, id="charts.whole"),
@@ -106,7 +110,7 @@ class PlottingScreen(SteeringScreen):
     @property
     def views(self) -> list[PlotView]:
         """The charts that have a subject and room, in order."""
-        return list(self.query(PlotView))[: len(self.charts.visible(self._room))]
+        return self.query_one(ChartGrid).plots[: len(self.charts.visible(self._room))]
 
     def pictures(self, run_ids: Sequence[str]) -> dict[str, WantedFigure]:
         """The wanted figure of each visible chart, by the chart's id, at its width."""
@@ -147,7 +151,7 @@ class PlottingScreen(SteeringScreen):
         columns, rows = charts.lay_out(len(self.charts.metrics) + others)
         self._room = max(1, columns * rows - others)
         visible = len(self.charts.visible(self._room))
-        for number, view in enumerate(self.query(PlotView)):
+        for number, view in enumerate(charts.plots):
             view.display = number < visible
 
     def show_figures(

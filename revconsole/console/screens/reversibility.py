@@ -89,7 +89,7 @@ class ReversibilityScreen(PlottingScreen):
         x, words = self.charts.cursor, self.query_one("#readout", Words)
         words.display = x is not None
         if x is not None:
-            words.show_text(readout.line(self.figures(), run, x))
+            words.show_text(readout.line(self.figures(), run, x), layout=False)
 
     @on(PlotView.Sized)
     def look(self) -> None:

@@ -199,7 +199,7 @@ class RunScreen(PlottingScreen):
         x, words = self.charts.cursor, self.query_one("#readout", Words)
         words.display = x is not None
         if x is not None:
-            words.show_text(readout.line(self.figures(), run, x))
+            words.show_text(readout.line(self.figures(), run, x), layout=False)
 
     def unasked(self) -> frozenset[str]:
         """The chart of errors, which comes with the first probe."""

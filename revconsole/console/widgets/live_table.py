@@ -1,13 +1,14 @@
 """LiveTable: a table whose cells change in place; only changed cells are updated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.widgets import DataTable
+from textual.widgets.data_table import ColumnKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,24 +60,28 @@ class LiveTable(DataTable[Text]):
         return self.coordinate_to_cell_key(self.cursor_coordinate).column_key.value
 
     def set_columns(self, columns: Sequence[TableColumn]) -> None:
-        """Set the columns; if they differ from the present ones, all rows are redrawn."""
-        if tuple(columns) == self._columns:
+        """Set the columns; if more than headings differ from the present ones, all rows are redrawn."""
+        before, self._columns = self._columns, tuple(columns)
+        if self._columns == before:
+            return
+        if _shapes(before) == _shapes(columns):
+            self._relabel()
             return
         selected, rows = self.selected, dict(self._shown)
-        self._columns = tuple(columns)
         self.clear(columns=True)
         self._shown.clear()
         for column in columns:
-            label = Text(
-                column.label,
-                style="bold" if column.strong else "",
-                justify="right" if column.right else "left",
-                no_wrap=True,
-            )
-            self.add_column(_cell(label, column), width=column.width + 1, key=column.key)
+            self.add_column(_heading(column), width=column.width + 1, key=column.key)
         if rows and all(len(cells) == len(columns) for cells in rows.values()):
             self.set_rows(list(rows.items()))
             self.select(selected)
+
+    def _relabel(self) -> None:
+        """Paint the headings again, without the rows."""
+        for column in self._columns:
+            self.columns[ColumnKey(column.key)].label = _heading(column)
+        self._update_count += 1  # or the table takes the headings that it has rendered before
+        self.refresh(Region(0, 0, self.size.width, self.header_height))
 
     def set_rows(self, rows: Sequence[tuple[str, tuple[Text, ...]]]) -> None:
         """Show these rows in this order, one cell per column."""
@@ -132,6 +137,16 @@ class LiveTable(DataTable[Text]):
         first = self._columns[0].key
         rank = {id(self.get_cell(key, first)): n for n, key in enumerate(keys)}
         self.sort(first, key=lambda cell: rank[id(cell)])
+
+
+def _shapes(columns: Sequence[TableColumn]) -> list[TableColumn]:
+    """The columns without their headings."""
+    return [replace(column, label="", strong=False) for column in columns]
+
+
+def _heading(column: TableColumn) -> Text:
+    style, side = "bold" if column.strong else "", "right" if column.right else "left"
+    return _cell(Text(column.label, style, justify=side, no_wrap=True), column)
 
 
 def _cell(text: Text, column: TableColumn) -> Text:

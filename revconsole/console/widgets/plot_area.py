@@ -67,7 +67,7 @@ class PlotArea(Widget):
         for row in range(max(len(before), len(lines))):
             old = before[row] if row < len(before) else []
             new = lines[row] if row < len(lines) else []
-            for first, last in changes(old, new):
+            for first, last in changes(old, new) if old != new else ():
                 self.refresh(Region(first, row, last - first + 1, 1))
 
     def restyle(self) -> None:

@@ -55,6 +55,8 @@ class PlotView(Vertical, can_focus=True):
         self._absent = "nothing measured yet"
         self._emphasis = Emphasis()
         self._picture: PlottedFigure | None = None
+        self._curves: tuple[object, PlottedFigure] | None = None
+        """What the curves were drawn for, and the picture of them without a cursor."""
         self._vertical: tuple[str, Scale] | None = None
         self._marker: Marker = "braille"
 
@@ -142,18 +144,27 @@ class PlotView(Vertical, can_focus=True):
         if figure.by_block:
             cursor, marker = self._emphasis.cursor, self._marker
             return heat.drawn(figure, self.size.width, height, marker=marker, cursor=cursor)
-        key, before = self._vertical or ("", None)
+        cursor, picture = self._emphasis.cursor, self._without_cursor(figure, marks, height)
+        return picture if cursor is None else canvas.with_cursor(picture, cursor, self._marker)
+
+    def _without_cursor(self, figure: Figure, marks: Sequence[Mark], height: int) -> PlottedFigure:
+        """The curves, drawn again only if more than the cursor has changed."""
         front = next((n for n, c in enumerate(figure.curves) if c.of(self._emphasis.front)), None)
-        return canvas.drawn(
+        asked = (figure, list(marks), self.size.width, height, front)
+        if self._curves is not None and self._curves[0] == asked:
+            return self._curves[1]
+        key, before = self._vertical or ("", None)
+        picture = canvas.drawn(
             figure,
             marks,
             self.size.width,
             height,
             marker=self._marker,
-            cursor=self._emphasis.cursor,
             front=front,
             before=before if key == f"{figure.title}{figure.y_label}" else None,
         )
+        self._curves = asked, picture
+        return picture
 
     def _say(self, heading: Text) -> None:
         static = self.query_one(".heading", Static)

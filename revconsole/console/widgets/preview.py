@@ -30,11 +30,11 @@ class Preview(Words):
         """Show the run or group of a row, in `width` cells. telling: the settings that tell the runs of the table apart."""
         variables = self.app.theme_variables
         if row is None:
-            self.show_text(Text())
+            self.show_text(Text(), layout=False)
         elif row.group is not None:
-            self.show_text(_of_group(row.group, telling, variables, width))
+            self.show_text(_of_group(row.group, telling, variables, width), layout=False)
         else:
-            self.show_text(_of_run(row.run, telling, variables, width))
+            self.show_text(_of_run(row.run, telling, variables, width), layout=False)
 
 
 def _of_run(

@@ -8,12 +8,12 @@ the curve in front.
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from revconsole.lab import format as shown
 from revconsole.lab.curves import axes, scales, ticks
-from revconsole.lab.curves.cells import Cells, Ink, Line, Marker
+from revconsole.lab.curves.cells import DOTS, Cells, Ink, Line, Marker
 from revconsole.lab.curves.colours import Colour
 from revconsole.lab.curves.figures import Curve, Figure
 from revconsole.lab.curves.scales import Scale
@@ -45,13 +45,17 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlottedFigure:
-    """A drawn figure: its lines, and where its plot is: the first column and the number of columns."""
+    """A drawn figure: its lines, and where its plot is: the first column and the number of columns.
+
+    rows: of those from the top in which a cursor can be put; none by `with_cursor` where it is drawn with the figure.
+    """
 
     lines: list[Line]
     vertical: Scale
     horizontal: Scale
     first: int
     columns: int
+    rows: int = 0
 
     def x_of(self, column: int) -> float:
         """The place on the horizontal axis of a column of the picture."""
@@ -74,13 +78,12 @@ def letters(labels: Sequence[str]) -> list[str]:
 
 def drawn(
     figure: Figure, marks: Sequence[Mark], width: int, height: int, *,
-    marker: Marker = "braille", cursor: float | None = None, front: int | None = None,
-    before: Scale | None = None,
+    marker: Marker = "braille", front: int | None = None, before: Scale | None = None,
 ) -> PlottedFigure:  # fmt: skip
-    """The figure as `height` lines of `width` columns.
+    """The figure as `height` lines of `width` columns, without a value cursor, see `with_cursor`.
 
-    marks: those of the curves. cursor: the place of the value cursor on the horizontal axis. front: the index of the curve
-    that is drawn last. before: the vertical axis of the picture before this one, which stays if it still fits.
+    marks: those of the curves. front: the index of the curve that is drawn last. before: the vertical axis of the picture
+    before this one, which stays if it still fits.
     """
     vertical = scales.steady(before, _values(figure), logarithmic=figure.logarithmic)
     if figure.y_label == "%" and vertical.high > 100 >= max(_values(figure), default=101):
@@ -89,13 +92,36 @@ def drawn(
     rule, rows, labels, gutter, columns = frame(vertical, width, height)
     cells = Cells(columns + MARGIN, rows, marker)
     plot = _Plot(figure, list(marks), cells, columns, vertical, horizontal)
-    plot.draw(front, cursor)
+    plot.draw(front)
     beside = sides(labels, vertical, rows, gutter, marker)
     lines = [[*side, *line] for side, line in zip(beside, cells.lines(), strict=True)]
     lines += below(figure, horizontal, gutter, columns, marker, rule=rule)
     return PlottedFigure(
-        lines=lines, vertical=vertical, horizontal=horizontal, first=gutter, columns=columns
-    )
+        lines=lines, vertical=vertical, horizontal=horizontal, first=gutter, columns=columns, rows=rows
+    )  # fmt: skip
+
+
+def with_cursor(picture: PlottedFigure, x: float, marker: Marker) -> PlottedFigure:
+    """The picture with the value cursor in every blank cell above a place of the axis; without it outside of the plot."""
+    across = DOTS[marker][0]
+    dot = picture.horizontal.cell(x, picture.columns * across)
+    if dot is None or not 0 <= dot < picture.columns * across:
+        return picture
+    column, sign = picture.first + dot // across, CURSOR[marker]
+    marked = [_marked(line, column, sign) for line in picture.lines[: picture.rows]]
+    return replace(picture, lines=[*marked, *picture.lines[picture.rows :]])
+
+
+def _marked(line: Line, column: int, sign: str) -> Line:
+    """The line with a sign in a column, if nothing stands there."""
+    start = 0
+    for number, (text, ink) in enumerate(line):
+        at = column - start
+        if at < len(text):
+            parts = [(text[:at], ink), (sign, Ink()), (text[at + 1 :], ink)]
+            return line if text[at] != " " else [*line[:number], *parts, *line[number + 1 :]]
+        start += len(text)
+    return line
 
 
 def pieces(curve: Curve) -> list[tuple[list[float], list[float]]]:
@@ -129,7 +155,7 @@ class _Plot:
     vertical: Scale
     horizontal: Scale
 
-    def draw(self, front: int | None, cursor: float | None) -> None:
+    def draw(self, front: int | None) -> None:
         """Draw everything, what stands back first."""
         pairs = list(enumerate(zip(self.marks, self.figure.curves, strict=True)))
         pairs.sort(key=lambda pair: (pair[0] == front, not pair[1][0].faint))
@@ -140,8 +166,6 @@ class _Plot:
         for number, (mark, curve) in pairs:
             self.cells.begin(FRONT if number == front else FAINT if mark.faint else USUAL)
             self._strokes(mark, curve)
-        if cursor is not None:
-            self._cursor(cursor)
         for x in self.figure.shortages:
             self._column(x, SHORTAGE)
         for _, (mark, curve) in pairs:
@@ -202,9 +226,6 @@ class _Plot:
             return
         (x0, y0), (x1, y1) = clipped
         self.cells.line((x0, y0), (x1, y1), ink, every=2 if dotted else 1)
-
-    def _cursor(self, x: float) -> None:
-        self._column(x, CURSOR[self.cells.marker])
 
     def _column(self, x: float, sign: str) -> None:
         """A sign in every blank cell above a place of the axis."""
