@@ -147,6 +147,12 @@ class ComparisonScreen(PlottingScreen):
                 layout=False,
             )
 
+    def show_cursor(self) -> None:
+        """Show the value cursor in the charts at once, and in the table, which takes longer to paint, after them."""
+        self.show_figures(self.reader.latest.figures)
+        self._read_out(self.reader.latest)
+        self.call_after_refresh(self.redraw)
+
     def front(self) -> str:
         """The run of the row to which the user went."""
         return self._stressed

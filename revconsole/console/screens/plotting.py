@@ -220,6 +220,10 @@ class PlottingScreen(SteeringScreen):
         self.charts.cursor = x
         if x is not None:
             self._view(self.charts.view.holding(x, *self._extent()))
+        self.show_cursor()
+
+    def show_cursor(self) -> None:
+        """Show the value cursor at its new place."""
         self.redraw()
 
     def _view(self, view: Viewport) -> None:

@@ -10,9 +10,9 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
-from textual.widgets import Static
 
 from revconsole.console.view_state import config_of
+from revconsole.console.widgets.panes import Words
 from revconsole.console.widgets.plot_area import PlotArea
 from revconsole.lab.curves import bars, canvas, heat, legend
 from revconsole.lab.curves.canvas import Mark, PlottedFigure
@@ -62,7 +62,7 @@ class PlotView(Vertical, can_focus=True):
 
     def compose(self) -> ComposeResult:
         """A heading and the plot."""
-        yield Static(Text(self._title), classes="heading")
+        yield Words(Text(self._title), classes="heading")
         yield PlotArea()
 
     def on_mount(self) -> None:
@@ -167,9 +167,7 @@ class PlotView(Vertical, can_focus=True):
         return picture
 
     def _say(self, heading: Text) -> None:
-        static = self.query_one(".heading", Static)
-        if static.visual != heading:
-            static.update(heading)
+        self.query_one(".heading", Words).show_text(heading, layout=False)
 
     def _marks(self, curves: tuple[Curve, ...]) -> list[Mark]:
         emphasis, dark = self._emphasis, self.app.current_theme.dark
