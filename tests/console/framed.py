@@ -26,7 +26,7 @@ def framed(app: App[Any]) -> str:
     """The screen, row by row; below a row with more than plain text a line of letters that begins with `~`.
 
     r is reversed or has the colours of a cursor, b is bold, d is dim, the letters of `MEANINGS` are colours, in capitals where
-    bold. No colour itself is kept, so that a theme may change.
+    bold. No colour itself is kept, so that a theme may change, and none of blanks behind a text, in which nobody sees it.
     """
     return "\n".join(line for strip in _strips(app) for line in _row(app, strip)) + "\n"
 
@@ -43,7 +43,7 @@ def _strips(app: App[Any]) -> list[list[Segment]]:
 def _row(app: App[Any], segments: list[Segment]) -> Iterator[str]:
     yield "".join(segment.text for segment in segments).rstrip()
     letters = "".join(
-        _letter(app, each.style) * len(each.text) if each.text.strip() else " " * len(each.text)
+        (_letter(app, each.style) * len(each.text.rstrip())).ljust(len(each.text))
         for each in segments
     )
     if letters.strip():
