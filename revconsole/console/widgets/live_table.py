@@ -145,8 +145,13 @@ def _shapes(columns: Sequence[TableColumn]) -> list[TableColumn]:
 
 
 def _heading(column: TableColumn) -> Text:
-    style, side = "bold" if column.strong else "", "right" if column.right else "left"
-    return _cell(Text(column.label, style, justify=side, no_wrap=True), column)
+    label = Text(
+        column.label,
+        style="bold" if column.strong else "",
+        justify="right" if column.right else "left",
+        no_wrap=True,
+    )
+    return _cell(label, column)
 
 
 def _cell(text: Text, column: TableColumn) -> Text:
