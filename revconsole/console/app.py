@@ -92,9 +92,7 @@ class Console(LegibleApp):
         self.failure: Exception | None = None
         self._early: list[events.Event] | None = [] if isinstance(lab, Path) else None
         """Keys that arrive before the runs screen is there; None once it is."""
-        self._leaving = self._departing = False
-        self._has_rows = False
-        """Whether the first rows are on the screen, which do not wait for a slow terminal: the keys typed meanwhile are about them."""
+        self._leaving = self._departing = self._has_rows = False
         self._late: Timer | None = None
         self._choose_theme()
         if terminal.still_life(os.environ):
@@ -105,9 +103,7 @@ class Console(LegibleApp):
         """The lab of the store. Raises RevconsoleError."""
         if not isinstance(self._lab, Path):
             return self._lab
-        from revconsole.lab.opened import (
-            opened_lab,  # pydantic and the records: after the first paint
-        )
+        from revconsole.lab.opened import opened_lab  # pydantic: after the first paint
 
         return opened_lab(self._lab, self.config, console=True)
 
@@ -173,7 +169,10 @@ class Console(LegibleApp):
             self.pop_screen()
 
     def on_looked(self, event: Looked) -> None:
-        """Pass the snapshot to the screens in front; on a slow line the newest, once what was written before is shown."""
+        """Pass the snapshot to the screens in front; on a slow line the newest, once what was written before is shown.
+
+        The first rows do not wait: the keys that were typed meanwhile are about them.
+        """
         if self._exit or not self.is_running:
             return
         if self._has_rows and (self.pace.waits or not terminal.takes_more()):
