@@ -169,10 +169,7 @@ class Console(LegibleApp):
             self.pop_screen()
 
     def on_looked(self, event: Looked) -> None:
-        """Pass the snapshot to the screens in front; on a slow line the newest, once what was written before is shown.
-
-        The first rows do not wait: the keys that were typed meanwhile are about them.
-        """
+        """Pass the snapshot to the screens in front; on a slow line the newest, once what was written before is shown."""
         if self._exit or not self.is_running:
             return
         if self._has_rows and (self.pace.waits or not terminal.takes_more()):
@@ -181,7 +178,9 @@ class Console(LegibleApp):
         from revconsole.console.snapshot import Live  # loaded by now
 
         self.ask_pace()
-        self._has_rows = self._has_rows or event.snapshot.complete
+        self._has_rows = (
+            self._has_rows or event.snapshot.complete
+        )  # which keys typed early are about
         for screen in reversed(self.screen_stack):
             if screen.children and isinstance(screen, Live):
                 screen.show_snapshot(event.snapshot)
