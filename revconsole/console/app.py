@@ -200,9 +200,9 @@ class Console(LegibleApp):
         self.toast(event.text, event.severity)
 
     def on_launched(self, event: Launched) -> None:
-        """Replace the launch form by the screen of the launched runs."""
+        """Replace the launch form by the screen of the launched runs, or of the study that it made."""
         self.pop_screen()
-        self._open(event.run_ids)
+        self._open(event.run_ids, event.study)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show an error in a worker thread as a toast instead of ending the process, which would end its trainings."""
@@ -388,13 +388,8 @@ class Console(LegibleApp):
         self.lab.hand_all_over("its terminal was lost")
         self.lab.wait(PATIENCE_SECONDS)
 
-    def _open(self, run_ids: Sequence[str]) -> None:
-        """Open one run in its own screen, several as a comparison."""
-        if len(run_ids) == 1:
-            from revconsole.console.screens.run import RunScreen  # plots load when first shown
+    def _open(self, run_ids: Sequence[str], study: str = "") -> None:
+        """Open one run in its own screen, several as a comparison; or a study by its path."""
+        from revconsole.console.screens.launched import screen_of  # plots load when first shown
 
-            self.push_screen(RunScreen(self.reader, run_ids[0]))
-        else:
-            from revconsole.console.screens.comparison import ComparisonScreen  # as above
-
-            self.push_screen(ComparisonScreen(self.reader, run_ids))
+        self.push_screen(screen_of(self.reader, run_ids, study))

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from revconsole.console import form, several
-from revconsole.console.form import AS_PROFILE, PROFILE, TIMM, FormField
+from revconsole.console import form, form_search, several
+from revconsole.console.form import AS_PROFILE, NO_COMMAND, PROFILE, TIMM, FormField
 from revconsole.console.origin import Judged
 from revconsole.console.remedies import remedy
 from revconsole.errors import DataUnavailable, RevconsoleError
 from revconsole.lab.format import UNKNOWN
 from revconsole.lab.planning import Planned
+from revconsole.lab.search.designed import METHOD, SPACE
+from revconsole.records.search.planned_search import PlannedSearch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,9 @@ class Draft:
     planned: the runs it would launch; None while the form is wrong or unchecked. command: the equivalent shell command;
     empty if there is none. toml: the profile that saving would write, if it was asked for; no_toml: why there is none.
     remedies: the settings by key that each thing that is odd advises. unusual: keys of settings that the runs have
-    otherwise than by default. problem: what is wrong, with the field's label. number: counts the changes.
+    otherwise than by default. problem: what is wrong, with the field's label. number: counts the changes. search: the last
+    one that was checked, if the form makes one; the runs are then those at the ends of its space. searching: whether it makes
+    one, as far as is known.
     """
 
     def __init__(self, profile: str) -> None:
@@ -43,6 +47,8 @@ class Draft:
         self.unusual: frozenset[str] = frozenset()
         self.remedies: tuple[dict[str, str], ...] = ()
         self.number, self.judging = 0, True
+        self.search: PlannedSearch | None = None
+        self.searching = False
         self._typed: dict[str, str] = {}
         self._kinds: dict[str, set[str]] = {}
         self._known: Planned | None = None
@@ -56,9 +62,22 @@ class Draft:
         """Whether it is not yet known which fields apply and whether the form can be launched."""
         return self.judging and self.planned is None
 
+    @property
+    def no_command(self) -> str:
+        """Why there is no command; empty if there is one, or nothing to launch."""
+        if self.planned is None or self.command:
+            return ""
+        return form_search.NO_COMMAND if self.search else NO_COMMAND
+
     def applies(self, field: FormField) -> bool:
         """Whether at least one run has the setting, as far as it is known."""
+        if field.section == form_search.SECTION and field.key != METHOD:
+            return self.searching
         return form.applies(field, self._kinds)
+
+    def usual(self, field: FormField) -> bool:
+        """Whether a field is shown while its group is closed."""
+        return field.main or (self.searching and field.key in form_search.USUAL)
 
     def has_row(self, field: FormField) -> bool:
         """Whether the form has a row for it: as it applies, or to say why a usual setting does not."""
@@ -80,7 +99,7 @@ class Draft:
         """
         unknown: tuple[FormField, ...] = ()
         if key == PROFILE:
-            self.profile, self._known = text, None
+            self.profile, self._known, self.search, self.searching = text, None, None, False
             self._typed.clear()
             self._unsaid.clear()
             unknown = self.fields
@@ -109,11 +128,13 @@ class Draft:
         self.remedies = ()
         if isinstance(result, RevconsoleError):
             self.planned = None
+            self.searching |= self._key_of(result).startswith(f"{form_search.SECTION}.")
             key, reason = self.wrong(result)
             own = self._key_of(result) == key
             self.problem = f"{form.label(self.fields, key)}: {reason}" if own else reason
             return
         self.planned = self._known = result.planned
+        self.search, self.searching = result.search, result.search is not None
         self._kinds = form.kinds_of(result.planned)
         self.unusual = form.unusual(self.fields, result.planned)
         self.command, self.toml, self.no_toml = result.command, result.toml, result.no_toml
@@ -134,7 +155,8 @@ class Draft:
     def _key_of(self, error: RevconsoleError) -> str:
         """The key of the setting to correct; for data or a weights file that is missing, the setting that names it."""
         if not isinstance(error, DataUnavailable):
-            return getattr(error, "key", PROFILE)
+            key: str = getattr(error, "key", PROFILE)
+            return METHOD if key == SPACE else key.removeprefix(f"{SPACE}.")
         sentence = str(error)
         named = (f.key for f in self.fields if f.section in {"model", "data"} and f.key in sentence)
         return next(named, "data.dataset")
@@ -148,7 +170,7 @@ class Draft:
         known = self.planned or self._known
         if known is None:
             return ShownField(hint=hint)
-        value, varied = form.shown(known, field.key), form.varied(known, field.key)
+        value, varied = self._value(known, field.key)
         if field.words and varied and not self._says(field):
             self._unsaid[field.key] = f"each: {value.strip('[]')}"
         elif self._unsaid.get(field.key) == UNKNOWN:
@@ -158,6 +180,11 @@ class Draft:
             options=self.options(field) if field.words else None,
             text=None if self._says(field) else AS_PROFILE if field.words and varied else value,
         )
+
+    def _value(self, known: Planned, key: str) -> tuple[str, bool]:
+        """The value of a key as text, and whether the runs differ in it."""
+        own = form_search.value(self.search, key)
+        return own or (form.shown(known, key), form.varied(known, key))
 
     def options(self, field: FormField) -> tuple[tuple[str, str], ...]:
         """The (label, value) choices of a menu. A first choice stands for a setting that varies in the profile or is not known yet."""

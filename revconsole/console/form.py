@@ -11,22 +11,27 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from revconsole.console import form_search
 from revconsole.errors import ProfileError
 from revconsole.lab.planning import Planned
+from revconsole.lab.search.designed import METHOD
 from revconsole.records.datasets import catalogue
 from revconsole.records.sections import KINDS
 from revconsole.records.sections.section import UNSET
-from revconsole.records.settings import glossary, growth, idle
+from revconsole.records.settings import complaints, glossary, growth, idle
 from revconsole.records.settings.glossary import choices
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import parse_assignments
 from revconsole.records.settings.words import same
 from revconsole.records.settings.words import shown as shown_value
 
+NO_COMMAND = "no command line makes exactly these runs from one profile"
 AS_PROFILE = ""
 """The choice that leaves a setting as it varies in the profile."""
 PROFILE, OTHER, TIMM = "profile", "other", "model.name"
 """Keys of the field with the profile's name, of the free line, and of the name of a timm model."""
+DRAWN = "LOW..HIGH (log) is searched"
+"""Said of a number: a range of it makes a search."""
 HINTS = {
     "model.architecture": "vit, cct, swin, …; timm: any model of that library; python: your own",
     "scheme.name": "how the blocks of the stack are wired",
@@ -50,10 +55,20 @@ MAIN = {
     "train.precision": "precision",
     "train.device": "device",
     "objective.name": "objective",
+    METHOD: form_search.USUAL[METHOD],
     "seeds": "seeds",
 }
 """Fields that are shown while their group is closed, in the order of the form, each with its label."""
-GROUPS = ("model", "scheme", "data", "optimizer", "schedule", "train", "objective")
+GROUPS = (
+    "model",
+    "scheme",
+    "data",
+    "optimizer",
+    "schedule",
+    "train",
+    "objective",
+    form_search.SECTION,
+)
 MOST_LOOKED_AT = 8
 """Runs of a grid that are searched for settings other than the defaults."""
 SEEDS = {
@@ -64,7 +79,6 @@ SEEDS = {
     "allowed": "≥ 0",
     "meaning": "Seed of every random draw except the split; several, such as 0, 1, 2, make a run of each.",
 }
-LAUNCHERS = (("this console", "thread"), ("background process", "process"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,14 +123,16 @@ class FormField:
 def asked() -> tuple[FormField, ...]:
     """The fields in the order of the form: by group, and within one those that are shown while it is closed first."""
     entries: dict[str, dict[str, dict[str, str]]] = {}
-    for entry in glossary.entries():
+    for entry in (*glossary.entries(), *form_search.entries()):
         entries.setdefault(entry["key"], {})[entry["of"]] = entry
     entries["seeds"] = {"": SEEDS}
     order = {key: number for number, key in enumerate(MAIN)}
     keys = sorted(entries, key=lambda key: (_group_number(key), order.get(key, len(order))))
     return tuple(
         FormField(
-            label=MAIN.get(key) or key.rpartition(".")[2].replace("_", " "),
+            label=MAIN.get(key)
+            or form_search.USUAL.get(key)
+            or key.rpartition(".")[2].replace("_", " "),
             key=key,
             group=_group(key),
             main=key in MAIN,
@@ -137,6 +153,8 @@ def _group_number(key: str) -> int:
 
 def _words(key: str) -> tuple[str, ...]:
     """The choices of a key; empty if it is typed as text."""
+    if _group(key) == form_search.SECTION:
+        return form_search.WORDS.get(key, ())
     if key in {"data.dataset", "data.source"}:
         return tuple(catalogue.datasets()) if key == "data.dataset" else ()
     section, _, name = key.rpartition(".")
@@ -226,6 +244,7 @@ def explained(field: FormField, kinds: Mapping[str, set[str]]) -> str:
     for name, word in (("allowed", ""), ("default", "default ")):
         said = list(dict.fromkeys(entry[name] for entry in entries if entry[name]))
         parts += [word + " or ".join(said)] if said else []
+    parts += [DRAWN] if complaints.number_of(field.key) is not None else []
     meanings = list(dict.fromkeys(entry["meaning"] for entry in entries))
     return f"{' · '.join(parts)}\n{' '.join(meanings)}"
 
@@ -269,7 +288,8 @@ def unusual(fields: Sequence[FormField], planned: Planned) -> frozenset[str]:
     return frozenset(
         field.key
         for field in fields
-        if field.section and any(_set(plan, field.key) for plan in planned.plans[:MOST_LOOKED_AT])
+        if field.section not in {"", form_search.SECTION}
+        and any(_set(plan, field.key) for plan in planned.plans[:MOST_LOOKED_AT])
     )
 
 

@@ -19,22 +19,27 @@ class FormForesight:
         self._asking = threading.Lock()
         """Held while the process is asked, so that nobody waits to ask of what is not typed any more."""
 
-    def known(self, planned: Planned) -> Prospect:
-        """What is known of the runs, in milliseconds."""
+    def known(self, planned: Planned, drawn: int = 0) -> Prospect:
+        """What is known of the runs, in milliseconds. drawn: see `prospect`."""
         try:
-            return prospect(planned.plans, self._foreseer, self._lab.store.list())
+            return prospect(planned.plans, self._foreseer, self._lab.store.list(), drawn)
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end up on the screen
             why = one_line(str(error) or type(error).__name__)
-            return Prospect(runs=len(planned.plans), problem=why)
+            return Prospect(runs=drawn or len(planned.plans), problem=why)
 
     def ask(
-        self, planned: Planned, *, wanted: Callable[[], bool], tell: Callable[[Prospect], object]
+        self,
+        planned: Planned,
+        drawn: int,
+        *,
+        wanted: Callable[[], bool],
+        tell: Callable[[Prospect], object],
     ) -> None:
         """Ask for what is not known, in a daemon thread, which quitting does not wait for.
 
         wanted: whether the answer is still needed. tell: called with what is known then, after each answer.
         """
-        work = partial(self._ask, planned, wanted, tell)
+        work = partial(self._ask, planned, drawn, wanted, tell)
         threading.Thread(target=work, name="foretelling", daemon=True).start()
 
     def end(self) -> None:
@@ -42,10 +47,14 @@ class FormForesight:
         self._foreseer.end()
 
     def _ask(
-        self, planned: Planned, wanted: Callable[[], bool], tell: Callable[[Prospect], object]
+        self,
+        planned: Planned,
+        drawn: int,
+        wanted: Callable[[], bool],
+        tell: Callable[[Prospect], object],
     ) -> None:
         while wanted():
-            found = self.known(planned)
+            found = self.known(planned, drawn)
             tell(found)
             plans = found.uncounted or found.unforeseen[:1]
             if not plans:

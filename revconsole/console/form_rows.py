@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from revconsole.console import form
+from revconsole.console import form, form_place
 from revconsole.console.draft import Draft
 from revconsole.console.form import PROFILE, TIMM
 from revconsole.console.widgets.setting_rows import Option, Row
 from revconsole.lab.format import UNKNOWN
 
-LAUNCHER, FIND = "launcher", "find"
+FIND = "find"
 
 
 def rows(draft: Draft, profiles: Sequence[Option], places: Sequence[Option] = ()) -> Iterator[Row]:
@@ -28,29 +28,33 @@ def rows(draft: Draft, profiles: Sequence[Option], places: Sequence[Option] = ()
             hint=form.meaning(field, {}), listed=field.key == TIMM,
         )  # fmt: skip
     yield Row(key=form.OTHER, label="other", hint="more settings: key=value key=[a,b] …", wide=True)
-    yield Row(
-        key=LAUNCHER, label="trains in", options=(*form.LAUNCHERS, *places), text="thread", known="thread",
-        hint=f"a background process {'and a job outlive' if places else 'outlives'} this terminal",
-    )  # fmt: skip
+    yield from form_place.rows(places)
 
 
 def shown(
-    draft: Draft, words: str, opened: Collection[str], at_hand: str = "", room: int = 0
+    draft: Draft,
+    words: str,
+    opened: Collection[str],
+    at_hand: str = "",
+    room: int = 0,
+    *,
+    launcher: str = form_place.HERE,
 ) -> list[str]:
     """The keys of the rows to show: those with the words that are searched for, or each group with what is open of it.
 
     at_hand: the key of the row that is typed into, which stays where it is even if its text is deleted. room: lines that
-    there are; where they suffice, settings that the runs have otherwise than by default are shown in closed groups, too.
+    there are; where they suffice, settings that the runs have otherwise than by default are shown in closed groups, too. launcher: the chosen one.
     """
     if words:
         return [FIND, *(f.key for f in form.found(draft.fields, words) if draft.applies(f))]
+    place = () if draft.searching else form_place.shown(launcher)
     usual = {
         f.key for f in draft.fields
-        if f.main or draft.typed(f) or f.group in opened or f.key == at_hand
+        if draft.usual(f) or draft.typed(f) or f.group in opened or f.key == at_hand
     }  # fmt: skip
     for kept in (usual | draft.unusual, usual):
         keys = [f.key for f in draft.fields if f.key in kept and draft.has_row(f)]
-        rows = [FIND, PROFILE, *keys, form.OTHER, LAUNCHER]
+        rows = [FIND, PROFILE, *keys, form.OTHER, *place]
         if len(rows) <= room:
             break
     return rows
@@ -67,7 +71,9 @@ def found(draft: Draft, words: str) -> str:
 def more(draft: Draft, group: str, rows: Collection[str] = ()) -> int:
     """The number of settings that a group shows when it is open only. rows: keys of those that are shown."""
     own = [field for field in draft.fields if field.group == group]
-    return sum(not field.main and field.key not in rows and draft.applies(field) for field in own)
+    return sum(
+        not draft.usual(field) and field.key not in rows and draft.applies(field) for field in own
+    )
 
 
 def marks(draft: Draft, opened: Collection[str]) -> Mapping[str, str]:

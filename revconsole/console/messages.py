@@ -67,10 +67,10 @@ class Foretold(Message):
 
 
 class Launched(Message):
-    """Runs were created and queued."""
+    """Runs were created and queued, or a study was saved that is still to be."""
 
-    def __init__(self, run_ids: tuple[str, ...]) -> None:
-        self.run_ids = run_ids
+    def __init__(self, run_ids: tuple[str, ...] = (), study: str = "") -> None:
+        self.run_ids, self.study = run_ids, study
         super().__init__()
 
 

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from revconsole.errors import RevconsoleError
-from revconsole.lab import saved_profile
+from revconsole.lab import again, saved_profile
 from revconsole.lab.format import UNKNOWN, percent
 from revconsole.lab.lab import Lab
 from revconsole.lab.planning import Planned
+from revconsole.lab.search import designed
 from revconsole.records.logs.events import Advised
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
+from revconsole.records.search.planned_search import PlannedSearch
 from revconsole.records.settings import search_path
+from revconsole.records.settings.drawn import PREFIX
 from revconsole.records.settings.typing_again import command_line, differences, typed, unlike
 
 RUN = "@"
@@ -40,6 +44,8 @@ class Judged:
     """The profile that saving would write; empty where nobody asked for it, and where there is none."""
     no_toml: str = ""
     """Why there is none."""
+    search: PlannedSearch | None = None
+    """The search, if the form makes one; the runs are then those at the ends of its space."""
 
     def with_runs(self, fit: Planned, left_out: str) -> "Judged":
         """A copy with only the runs that can be trained. left_out: a sentence on the others."""
@@ -50,21 +56,24 @@ class Judged:
 class Origins:
     """The profiles and runs that a form may start from.
 
-    run: the one that the form was opened on. runs: of the store, newest first.
+    begins: the run, or the path of the search, that the form was opened on. runs: of the store, newest first.
     """
 
-    def __init__(self, run: Summary | None, runs: Sequence[Summary]) -> None:
+    def __init__(self, begins: Summary | str | None, runs: Sequence[Summary]) -> None:
         self._entries = search_path.profiles()
         newest = sorted(runs, key=lambda each: each.created, reverse=True)
         self._runs = {RUN + each.id: each for each in newest[:MOST_RUNS] if each.plan_known}
-        self._begun = () if run is None else (run,)
+        self._begun = (begins,) if isinstance(begins, Summary) else ()
+        self._searches = (
+            ((f"search {Path(begins).stem}", begins),) if isinstance(begins, str) else ()
+        )
         self._runs |= {RUN + each.id: each for each in self._begun}
 
     @property
     def first(self) -> str:
         """What the form starts from; empty if there is neither a profile nor a run."""
         names = [entry.name for entry in self._entries]
-        begun = [RUN + run.id for run in self._begun]
+        begun = [*(RUN + run.id for run in self._begun), *(path for _, path in self._searches)]
         return next((name for name in (*begun, "demo", *names) if name in {*begun, *names}), "")
 
     def run(self, value: str) -> Summary | None:
@@ -76,7 +85,7 @@ class Origins:
         own = (self._runs[value],) if value in self._runs else ()
         runs = dict.fromkeys(run.id for run in (*own, *self._begun))
         called = [(f"as run {self._runs[RUN + each].name}", RUN + each) for each in runs]
-        return (*called, *((entry.name, entry.name) for entry in self._entries))
+        return (*called, *self._searches, *((entry.name, entry.name) for entry in self._entries))
 
     def every(self) -> tuple[Option, ...]:
         """Every origin: the last run, the other runs, the profiles."""
@@ -85,6 +94,7 @@ class Origins:
             words, sorted(self._runs.items(), key=lambda each: -each[1].created), strict=False
         )
         return (
+            *self._searches,
             *((f"{word} {run.name}", value) for word, (value, run) in runs),
             *((entry.name, entry.name) for entry in self._entries),
         )
@@ -108,14 +118,23 @@ def _unlike(run: Summary, planned: Planned) -> str:
 
 def written(judged: Judged) -> Judged:
     """The same with the profile that saving would write."""
+    search = judged.search
     try:
-        return replace(judged, toml=saved_profile.text(judged.planned))
+        toml = designed.text(search) if search else saved_profile.text(judged.planned)
+        return replace(judged, toml=toml)
     except RevconsoleError as error:
         return replace(judged, no_toml=getattr(error, "reason", str(error)))
 
 
 def judge(lab: Lab, profile: str, run: Summary | None, settings: Mapping[str, Any]) -> Judged:
-    """Plan a profile with settings, or a run if one is given. Raises RevconsoleError."""
+    """Plan a profile with settings, or a run if one is given; or the search that they ask for. Raises RevconsoleError."""
+    base = search_path.find(profile) if run is None else again.experiment(run.plan, {})
+    if designed.asks(base, settings):
+        search = designed.designed(base, settings, lab.store)
+        planned = Planned(study=search.study, settings={}, plans=search.kinds)
+        notes = lab.noted(planned.plans).lines
+        return Judged(planned=planned, command="", notes=notes, search=search)
+    settings = {key: value for key, value in settings.items() if not key.startswith(PREFIX)}
     if run is None:
         planned = lab.plan(profile, settings)
         notes = lab.noted(planned.plans).lines

@@ -31,12 +31,13 @@ UNTIMED = "no earlier run on this device tells how long"
 class Prospect:
     """What some runs would cost.
 
-    worst: of the run that needs most of what is known; None while nothing is. timing: of that run. seconds: of all runs one
+    at_most: whether some of the runs may be stopped before their end. worst: of the run that needs most of what is known; None while nothing is. timing: of that run. seconds: of all runs one
     after the other; None if one is unknown. counted: their parameters as text, empty while unknown. problem: why
     something stays unknown. uncounted, unforeseen: one plan of each kind that is still to be asked about.
     """
 
     runs: int
+    at_most: bool = False
     worst: Outlook | None = None
     timing: Timing | None = None
     seconds: float | None = None
@@ -51,8 +52,13 @@ class Prospect:
         return READING if self.uncounted or not self.runs else "no parameters to count"
 
 
-def prospect(plans: Sequence[Plan], foreseer: Foreseer, earlier: Sequence[Summary]) -> Prospect:
-    """What the plans would cost, from what is known of them; takes milliseconds and imports no torch."""
+def prospect(
+    plans: Sequence[Plan], foreseer: Foreseer, earlier: Sequence[Summary], drawn: int = 0
+) -> Prospect:
+    """What the plans would cost, from what is known of them; takes milliseconds and imports no torch.
+
+    drawn: how many runs a search draws, of which these are at the ends of its space; 0 if these are all.
+    """
     shapes = {_shape(plan): plan for plan in reversed(plans)}
     shapes = dict(list(reversed(shapes.items()))[:MOST_COUNTED])
     known = {shape: foreseer.known(plan) for shape, plan in shapes.items()}
@@ -67,10 +73,11 @@ def prospect(plans: Sequence[Plan], foreseer: Foreseer, earlier: Sequence[Summar
     problem = next((each.why_not for each in known.values() if each and each.counts is None), "")
     worst = max(outlooks.values(), key=_need, default=None)
     return Prospect(
-        runs=len(plans),
+        runs=drawn or len(plans),
+        at_most=bool(drawn),
         worst=worst,
         timing=None if worst is None else _timing(worst, earlier),
-        seconds=_total(paces, outlooks, earlier) if len(plans) <= MOST_TIMED else None,
+        seconds=_total(paces, outlooks, earlier, drawn) if len(plans) <= MOST_TIMED else None,
         counted=_span(plans, counts),
         problem=problem,
         uncounted=uncounted,
@@ -78,14 +85,14 @@ def prospect(plans: Sequence[Plan], foreseer: Foreseer, earlier: Sequence[Summar
     )
 
 
-def summary(plans: Sequence[Plan], found: Prospect, *, looking: bool) -> str:
-    """A line on what a form launches. looking: whether a model is still being checked."""
-    runs = "1 run" if len(plans) == 1 else f"{len(plans)} runs"
+def summary(launches: str, found: Prospect, *, looking: bool) -> str:
+    """A line on what a form launches, in words. looking: whether a model is still being checked."""
     counted = found.counted or (
         f"parameters unknown: {found.problem}" if found.problem else found.uncounted_words
     )
-    total = "" if found.seconds is None else f" · about {figures.duration(found.seconds)}"
-    return f"launches {runs} · {counted}{total}" + (" · checking the model…" if looking else "")
+    most = "at most " if found.at_most else ""
+    total = "" if found.seconds is None else f" · {most}about {figures.duration(found.seconds)}"
+    return f"{launches} · {counted}{total}" + (" · checking the model…" if looking else "")
 
 
 def _unforeseen(plan: Plan, known: Foreseen | None) -> bool:
@@ -138,17 +145,21 @@ def _unmeasured(_: Plan) -> Estimate:
 
 
 def _total(
-    paces: Mapping[str, int], outlooks: Mapping[str, Outlook], earlier: Sequence[Summary]
+    paces: Mapping[str, int],
+    outlooks: Mapping[str, Outlook],
+    earlier: Sequence[Summary],
+    drawn: int,
 ) -> float | None:
-    """Seconds of all runs, one after the other. paces: the number of runs of each pace."""
-    total = 0.0
+    """Seconds of all runs, one after the other; of drawn ones as if each were the longest. paces: the number of runs of each pace."""
+    total = longest = 0.0
     for pace, number in paces.items():
         outlook = outlooks.get(pace)
         seconds = None if outlook is None else _timing(outlook, earlier).seconds
         if seconds is None:
             return None
         total += number * seconds
-    return total
+        longest = max(longest, seconds)
+    return drawn * longest if drawn else total
 
 
 def _shape(plan: Plan) -> str:

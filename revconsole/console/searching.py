@@ -6,6 +6,7 @@ from typing import Any
 from revconsole.console import slurm_places, steer, study_choices
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Answer, Ask, confirm
+from revconsole.console.screens.steering import READONLY
 from revconsole.lab import format as form
 from revconsole.lab.board import View
 from revconsole.lab.launchers.process import Workers
@@ -13,6 +14,7 @@ from revconsole.lab.launchers.slurm import search_jobs
 from revconsole.lab.launchers.slurm.place import SlurmPlace
 from revconsole.lab.search import launching
 from revconsole.lab.search.searching import Searching
+from revconsole.lab.study import Standing
 from revconsole.records.printable import plural
 from revconsole.records.search.optuna_here import optuna_loaded
 from revconsole.records.search.planned_search import PlannedSearch
@@ -57,6 +59,21 @@ def ask_to_stop(screen: Any, reader: Reader, view: View, search: PlannedSearch) 
     verb = partial(_stop, reader, search)
     stop = partial(steer.act, screen, reader, view.name, verb)
     confirm(screen.app, f"Stop the search {view.name}?", WHAT_STOPS, "Stop it", stop)
+
+
+def open_form(screen: Any, reader: Reader, view: View | None, at_hand: Standing | None) -> None:
+    """Open the launch form on a search, to change what it draws; else on the run under the cursor."""
+    run = at_hand.summary if at_hand else None
+    if reader.lab.readonly:
+        screen.refuse(READONLY)
+        return
+    search = view.search if view else None
+    if search is None and (run is None or not run.plan_known):
+        screen.refuse("put the cursor on a run that has begun: the form starts from its settings")
+        return
+    from revconsole.console.screens.launch import LaunchScreen  # only when asked for
+
+    screen.app.push_screen(LaunchScreen(reader, run if search is None else search.named))
 
 
 def _start(reader: Reader, search: PlannedSearch, answer: str) -> str:

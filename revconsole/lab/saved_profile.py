@@ -28,17 +28,20 @@ def text(planned: Planned) -> str:
 
 
 def save(planned: Planned, name: str) -> Path:
-    """Write `text` as `profiles/NAME.toml` in the working folder.
+    """Write `text` as `profiles/NAME.toml` in the working folder. Raises as `text` and `new_file`."""
+    return new_file(name, text(planned))
 
-    Raises ProfileError for a name that cannot be used and for runs that no profile can make, StoreError if the file
-    cannot be written.
+
+def new_file(name: str, written: str, below: str = "") -> Path:
+    """Write a new file NAME.toml into `profiles` of the working folder, or into a folder below.
+
+    Raises ProfileError for a name that cannot be used, StoreError if the file cannot be written.
     """
     if not NAME.fullmatch(name):
         raise ProfileError("save", "name", f"{name!r} is no name: use letters, digits, - and _")
-    path = Path.cwd() / "profiles" / f"{name.removesuffix('.toml')}.toml"
-    written = text(planned)
+    path = Path.cwd() / "profiles" / below / f"{name.removesuffix('.toml')}.toml"
     try:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(written)
     except FileExistsError:

@@ -8,7 +8,7 @@ import pytest
 from textual.widgets import Input
 
 from revconsole.console import clipboard, several
-from revconsole.console.form_rows import LAUNCHER
+from revconsole.console.form_place import LAUNCHER
 from revconsole.console.origin import Origins
 from revconsole.console.screens import form_dialogs
 from revconsole.console.screens.choices import Choices

@@ -6,6 +6,7 @@ import pytest
 from textual.widgets import Input
 
 from revconsole.console import form, form_rows
+from revconsole.console import prospect as prospects
 from revconsole.console.draft import Draft
 from revconsole.console.panel import PanelStyles, in_short, panel
 from revconsole.console.prospect import Prospect, prospect, summary
@@ -16,6 +17,7 @@ from revconsole.errors import ProfileError
 from revconsole.lab import room, saved_profile
 from revconsole.lab.foreseer import Foreseer
 from revconsole.lab.lab import Lab
+from revconsole.lab.timing import Timing
 from revconsole.records.foresight import cache
 from revconsole.records.foresight.foreseen import Foreseen, known
 from revconsole.records.foresight.foresight import Foresight, StepMemory
@@ -75,15 +77,37 @@ def test_the_prospect_of_a_grid_is_of_its_largest_run_and_says_what_is_unknown(l
     grid = planned(lab, **{"train.batch": [16, 64], "seeds": [0, 1]}).plans
     nothing = prospect(grid, foreseer, ())
     assert (nothing.worst, nothing.counted, len(nothing.uncounted)) == (None, "", 1)
-    assert summary(grid, nothing, looking=False) == "launches 4 runs · reading the model…"
+    assert (
+        summary("launches 4 runs", nothing, looking=False) == "launches 4 runs · reading the model…"
+    )
 
     made_up().keep(grid[0], "cpu")
     found = prospect(grid, foreseer, ())
     assert (found.uncounted, found.unforeseen) == ((), ())
-    assert summary(grid, found, looking=False) == "launches 4 runs · 1,234,567 parameters"
+    assert (
+        summary("launches 4 runs", found, looking=False) == "launches 4 runs · 1,234,567 parameters"
+    )
     assert found.worst.micro_batch == 64
     assert found.worst.own.peak_bytes == (10 + 2 * 64) * MIB
     assert found.seconds is None, "no run tells how long"
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_the_time_of_a_search_is_that_of_its_longest_run_so_many_times(lab, monkeypatch):
+    runs = planned(lab, **{"train.epochs": [4, 5]}).plans
+    made_up().keep(runs[0], "cpu")
+
+    def known(outlook, *_):
+        seconds = 3.0 * outlook.plan.epochs
+        return Timing(seconds=seconds, epoch_seconds=3.0, known_from="")
+
+    monkeypatch.setattr(prospects, "timing", known)
+    assert prospect(runs, Foreseer(), ()).seconds == 12 + 15
+    found = prospect(runs, Foreseer(), (), 33)
+    assert (found.runs, found.seconds) == (33, 33 * 15)
+    assert "time at most about 8 min 15 s" in panel(found, runs[0], 78, PanelStyles()).plain
+    said = summary("searches 30 trials", found, looking=False)
+    assert said == "searches 30 trials · 1,234,567 parameters · at most about 8 min 15 s"
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -127,7 +151,9 @@ def test_the_drawing_follows_the_settings(lab, settings, shown):
 def test_of_what_has_no_parameters_nothing_is_being_read(lab):
     runs = planned(lab, **{"model.architecture": "svm"}).plans
     found = Prospect(runs=1, problem="")
-    assert summary(runs, found, looking=False) == "launches 1 run · no parameters to count"
+    assert (
+        summary("launches 1 run", found, looking=False) == "launches 1 run · no parameters to count"
+    )
     assert "reading" not in panel(found, runs[0], 40, PanelStyles()).plain
 
 

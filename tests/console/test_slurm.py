@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from revconsole.console.form_rows import LAUNCHER
+from revconsole.console.form_place import LAUNCHER
 from revconsole.console.widgets.setting import SettingList
 from revconsole.lab.launchers.slurm.place import SlurmPlace
 from revconsole.lab.launchers.slurm.submitting import SlurmLauncher
@@ -41,7 +41,7 @@ async def test_without_slurm_the_form_offers_no_place(opened, configured):
         await stage.press("n")
         await stage.shows("trains in")
         row = stage.app.screen.query_one(SettingList)._rows[LAUNCHER]
-        assert [value for _, value in row.options] == ["thread", "process"]
+        assert [value for _, value in row.options] == ["thread", "process", "devices"]
 
 
 async def test_a_waiting_run_says_why_and_a_slow_slurm_holds_up_nobody(opened, lab, slurm, plan):

@@ -8,7 +8,7 @@ from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
@@ -26,6 +26,8 @@ class Answer:
 
 
 CANCEL = Answer(answer="", key="n", label="Cancel")
+EDGES = 10
+"""Lines of a dialog beside its answers and its detail: frame, blanks, a question of two lines."""
 MOST_ABREAST = 3
 """Most answers that stand side by side; more are stacked."""
 
@@ -37,6 +39,8 @@ class Ask(Newest, ModalScreen[str]):
         Binding("escape", "answer('')", "Cancel", id="ask.cancel"),
         Binding("left,h,up,k", "app.focus_previous", "Previous", show=False, id="ask.previous"),
         Binding("right,l,down,j", "app.focus_next", "Next", show=False, id="ask.next"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="ask.page-down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="ask.page-up"),
     ]
 
     def __init__(self, question: str, detail: str, choices: Sequence[Answer]) -> None:
@@ -48,7 +52,8 @@ class Ask(Newest, ModalScreen[str]):
         """The question, the meaning of each answer, and the buttons."""
         with Vertical():
             yield Static(Text(printable(self._question)), classes="question")
-            yield Static(Text(printable(self._detail)), classes="detail")
+            with VerticalScroll(classes="detail", can_focus=False):
+                yield Static(Text(printable(self._detail)))
             with (
                 Horizontal() if len(self._choices) <= MOST_ABREAST else Vertical(classes="answers")
             ):
@@ -59,6 +64,17 @@ class Ask(Newest, ModalScreen[str]):
     def on_mount(self) -> None:
         """Focus Cancel, so that Enter alone does nothing."""
         self.query(Button).last().focus()
+
+    def on_resize(self) -> None:
+        """Leave room for every answer: where there is little, the detail scrolls."""
+        answers = len(self._choices) if len(self._choices) > MOST_ABREAST else 1
+        room = self.app.size.height - answers - EDGES
+        self.query_one(".detail").styles.max_height = max(room, 1)
+
+    def action_page(self, by: int) -> None:
+        """Scroll the detail."""
+        detail = self.query_one(".detail", VerticalScroll)
+        detail.scroll_relative(y=by * max(detail.size.height - 1, 1), animate=False)
 
     def on_key(self, event: events.Key) -> None:
         """Pick the answer whose letter was typed."""

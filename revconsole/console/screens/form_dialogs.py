@@ -7,7 +7,8 @@ from textual.app import App
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
-from revconsole.console.form_rows import LAUNCHER
+from revconsole.console import form_search
+from revconsole.console.form_place import BEGINS, LAUNCHER
 from revconsole.console.messages import Said
 from revconsole.console.origin import Origins
 from revconsole.console.several import apart
@@ -15,11 +16,13 @@ from revconsole.console.widgets.setting_rows import Row
 from revconsole.errors import RevconsoleError
 from revconsole.lab import saved_profile, timm_list
 from revconsole.lab.planning import Planned
+from revconsole.lab.search import designed
 from revconsole.records.printable import plural
+from revconsole.records.search.planned_search import PlannedSearch
 from revconsole.records.settings.plan import Plan
 
 TICKS = "tab ticks several: a run of each"
-UNLISTED = {LAUNCHER}
+UNLISTED = {LAUNCHER, BEGINS, *form_search.WORDS}
 """Rows of one choice."""
 
 
@@ -83,6 +86,22 @@ def save(app: App[Any], planned: Planned, post: Callable[[Message], object]) -> 
                 post(Said(getattr(error, "reason", str(error)), "error"))
 
     app.push_screen(Naming("save as profiles/NAME.toml"), named)
+
+
+def save_search(app: App[Any], search: PlannedSearch, then: Callable[[str], object]) -> None:
+    """Ask for a name, save a search as a study of it, and go on with its path."""
+    from revconsole.console.screens.naming import Naming
+
+    def named(name: str | None) -> None:
+        if name:
+            try:
+                path = designed.save(search, name)
+            except RevconsoleError as error:
+                app.post_message(Said(getattr(error, "reason", str(error)), "error"))
+            else:
+                then(path)
+
+    app.push_screen(Naming("save as profiles/studies/NAME.toml", designed.free_name(search)), named)
 
 
 def samples(plans: Sequence[Plan]) -> Screen[None]:

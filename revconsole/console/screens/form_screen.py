@@ -14,11 +14,12 @@ from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 
-from revconsole.console import form, form_rows, origin, slurm_places
+from revconsole.console import form, form_place, form_rows, form_search, origin, slurm_places
 from revconsole.console.draft import Draft
 from revconsole.console.form import PROFILE
 from revconsole.console.form_foresight import FormForesight
-from revconsole.console.form_rows import FIND, LAUNCHER, rows
+from revconsole.console.form_place import DEVICES, KEYS, LAUNCHER, FormPlace
+from revconsole.console.form_rows import FIND, rows
 from revconsole.console.judge import Judge
 from revconsole.console.messages import Checked, Foretold
 from revconsole.console.one_shot import never_skipped
@@ -26,7 +27,7 @@ from revconsole.console.origin import Origins
 from revconsole.console.prospect import Prospect, summary
 from revconsole.console.reader import Reader
 from revconsole.console.screens.newest import Newest
-from revconsole.console.widgets.form_result import NO_COMMAND, FormResult
+from revconsole.console.widgets.form_result import FormResult
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.odd import OddSettings
 from revconsole.console.widgets.panes import Title
@@ -34,8 +35,8 @@ from revconsole.console.widgets.prospect_panel import ProspectPanel
 from revconsole.console.widgets.setting import SettingList
 from revconsole.console.widgets.toml_view import TomlView
 from revconsole.errors import RevconsoleError
-from revconsole.lab.launchers.launching import Launcher
 from revconsole.lab.planning import Planned
+from revconsole.records.printable import plural
 from revconsole.records.runs.run import Summary
 
 CHECK_SECONDS, FORETELL_SECONDS = 0.12, 0.5
@@ -50,10 +51,11 @@ class FormScreen(Newest, Screen[None]):
     tab = "launch"
     home = True
 
-    def __init__(self, reader: Reader, run: Summary | None = None) -> None:
+    def __init__(self, reader: Reader, begins: Summary | str | None = None) -> None:
+        """begins: the run that the values come from, or the path of a search."""
         super().__init__()
         self.reader = reader
-        self._origins = Origins(run, reader.latest.summaries)
+        self._origins = Origins(begins, reader.latest.summaries)
         self._draft = Draft(self._origins.first)
         self._judge, self._foretelling = Judge(reader.lab), FormForesight(reader.lab)
         self._timer: Timer | None = None
@@ -78,7 +80,9 @@ class FormScreen(Newest, Screen[None]):
         words = self._list.text(FIND).strip()
         here = self._list.at_hand.key
         room = self._list.size.height
-        self._list.arrange_rows(form_rows.shown(self._draft, words, self._open, here, room))
+        launcher = self._list.text(LAUNCHER)
+        keys = form_rows.shown(self._draft, words, self._open, here, room, launcher=launcher)
+        self._list.arrange_rows(keys)
         self._list.mark({} if words else form_rows.marks(self._draft, self._open))
 
     def on_mount(self) -> None:
@@ -97,8 +101,8 @@ class FormScreen(Newest, Screen[None]):
     def _edited(self, event: SettingList.SettingEdited) -> None:
         """Check the form again, once typing pauses."""
         event.stop()
-        if event.key == LAUNCHER:
-            self._judge.elsewhere = slurm_places.is_place(event.text)
+        if event.key in KEYS:
+            self._judge.elsewhere = self._place.slurm
             self._check()
         elif event.key == FIND:
             self._fill_quietly()
@@ -161,7 +165,8 @@ class FormScreen(Newest, Screen[None]):
             self._show_fields()
             self._show_wrong(event.result)
         else:
-            self._list.complain({})
+            wrong = self._place.problem
+            self._list.complain({DEVICES: wrong} if wrong else {})
             self._show_fields()
             self._result.say_origin(event.result.said)
             self._show_plans(event.result.planned, event.known or Prospect(runs=0))
@@ -195,14 +200,15 @@ class FormScreen(Newest, Screen[None]):
     def _plan(self, number: int, profile: str, settings: Mapping[str, Any]) -> None:
         try:
             judged = origin.judge(self.reader.lab, profile, self._origins.run(profile), settings)
-            known = self._foretelling.known(judged.planned)
+            drawn = form_search.runs(judged.search) if judged.search else 0
+            known = self._foretelling.known(judged.planned, drawn)
             slow = partial(self.post_message, Checked(number, judged, known, final=False))
             whole = judged.planned
             judged = self._judge.sifted(
                 judged, wanted=lambda: number == self._draft.number, slow=slow
             )
             if len(judged.planned.plans) < len(whole.plans):
-                known = self._foretelling.known(judged.planned)
+                known = self._foretelling.known(judged.planned, drawn)
             judged = origin.written(judged) if self.has_class(TOML) else judged
         except RevconsoleError as error:
             self.post_message(Checked(number, error))
@@ -215,6 +221,7 @@ class FormScreen(Newest, Screen[None]):
         if planned is not None:
             self._foretelling.ask(
                 planned,
+                form_search.runs(draft.search) if draft.search else 0,
                 wanted=lambda: number == draft.number and self.is_attached,
                 tell=lambda found: self.post_message(Foretold(number, found)),
             )
@@ -234,16 +241,17 @@ class FormScreen(Newest, Screen[None]):
 
     def _texts(self) -> dict[str, str]:
         """The text of every field that decides what is launched, by key."""
-        return {k: text for k, text in self._list.texts.items() if k not in {LAUNCHER, FIND}}
+        return {k: text for k, text in self._list.texts.items() if k not in {*KEYS, FIND}}
 
     def _places(self) -> tuple[tuple[str, str], ...]:
         """Where else the runs can train: in words, and by the name."""
         names = slurm_places.offered(self.reader.config)
         return tuple((slurm_places.labelled(name), name) for name in names)
 
-    def _launcher(self) -> Launcher:
-        """The chosen launcher. Raises RevconsoleError for a place that is wrong."""
-        return slurm_places.launcher_of(self.reader.config, self._list.text(LAUNCHER))
+    @property
+    def _place(self) -> FormPlace:
+        """Where the runs are to train."""
+        return FormPlace.of(self._list.texts)
 
     def _show_fields(self) -> None:
         """Switch the fields on the screen on and off; fill those that were not edited with the planned values."""
@@ -280,16 +288,21 @@ class FormScreen(Newest, Screen[None]):
 
     def _show_prospect(self, planned: Planned, found: Prospect) -> None:
         """Show what is known of the runs: the number of parameters in the line of the outcome, the rest in the panel."""
-        self._result.say(summary(planned.plans, found, looking=self._draft.judging))
+        search, runs = self._draft.search, plural(len(planned.plans), "run")
+        launches = form_search.sentence(search) if search else f"launches {runs}"
+        wrong = self._place.problem
+        said = f"not ready, {DEVICES}: {wrong}" if wrong else ""
+        said = said or summary(launches, found, looking=self._draft.judging)
+        self._result.say(said, wrong=bool(wrong))
         self.query_one(ProspectPanel).say(found, planned.plans[0])
 
     def _show_command(self) -> None:
-        none = NO_COMMAND if self._draft.planned is not None else ""
-        self._result.show_command(self._command() or none)
+        self._result.show_command(self._command() or self._no_command())
         self.query_one(KeyBar).catch_up()
 
+    def _no_command(self) -> str:
+        """Why there is no command; empty where nothing can be launched."""
+        return self._draft.no_command or (form_place.NO_COMMAND if self._draft.command else "")
+
     def _command(self) -> str:
-        chosen = self._list.text(LAUNCHER)
-        place = f" --on {chosen}" if slurm_places.is_place(chosen) else ""
-        detach = " --detach" if chosen == "process" else ""
-        return self._draft.command and self._draft.command + place + detach
+        return self._place.command(self._draft.command)

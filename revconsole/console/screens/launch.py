@@ -5,18 +5,18 @@ from typing import ClassVar
 from textual import on, work
 from textual.binding import Binding, BindingType
 
-from revconsole.console import clipboard, form_rows, slurm_places
+from revconsole.console import clipboard, form_rows, slurm_places, study_choices
 from revconsole.console.form import PROFILE
+from revconsole.console.form_place import DEVICES, FormPlace
 from revconsole.console.form_rows import FIND
 from revconsole.console.messages import Launched, Said
 from revconsole.console.screens import form_dialogs
 from revconsole.console.screens.form_screen import COST, TOML, FormScreen
 from revconsole.console.several import joined
-from revconsole.console.widgets.form_result import NO_COMMAND
 from revconsole.console.widgets.setting import SettingList
 from revconsole.console.widgets.toml_view import TomlView
-from revconsole.errors import RevconsoleError
-from revconsole.lab.launchers.launching import Launcher
+from revconsole.errors import ProfileError, RevconsoleError
+from revconsole.lab.launchers.slurm.place import SlurmPlace
 from revconsole.lab.launchers.slurm.submitting import SlurmLauncher
 from revconsole.lab.planning import Planned
 
@@ -143,19 +143,25 @@ class LaunchScreen(FormScreen):
         if draft.planned is None:
             self._refuse("nothing launched")
             return
+        if draft.search is not None:
+            opens = lambda path: self.app.post_message(Launched(study=path))  # noqa: E731
+            form_dialogs.save_search(self.app, draft.search, opens)
+            return
         planned, runs = draft.planned, len(draft.planned.plans)
         detail, known = "", self.reader.latest.summaries
         try:
-            launcher = self._launcher()
-            if isinstance(launcher, SlurmLauncher):
+            if self._place.problem:
+                raise ProfileError(DEVICES, "", self._place.problem)
+            if self._place.slurm:
+                launcher = SlurmLauncher(SlurmPlace.of(self.reader.config, self._place.launcher))
                 detail = slurm_places.asked(launcher, planned.plans, known)
         except RevconsoleError as error:
             self.post_message(Said(str(error), "error"))
             return
         if not detail and runs <= MANY_RUNS:
-            self._launch(planned, launcher)
+            self._launch(planned, self._place)
             return
-        form_dialogs.ask_first(self.app, runs, lambda: self._launch(planned, launcher), detail)
+        form_dialogs.ask_first(self.app, runs, lambda: self._launch(planned, self._place), detail)
 
     def launch_checked(self) -> None:
         """Launch what was asked for while it was being checked."""
@@ -169,7 +175,7 @@ class LaunchScreen(FormScreen):
         elif text := self._copied():
             self.post_message(clipboard.copied(self.app, text, f"the {what}"))
         else:
-            why = self._draft.no_toml if self.has_class(TOML) else NO_COMMAND
+            why = self._draft.no_toml if self.has_class(TOML) else self._no_command()
             self.post_message(Said(why, "warning"))
 
     def _copied(self) -> str:
@@ -182,7 +188,11 @@ class LaunchScreen(FormScreen):
         if planned is None:
             self._refuse("nothing saved")
             return
-        form_dialogs.save(self.app, planned, self.post_message)
+        if self._draft.search is not None:
+            said = lambda path: self.post_message(Said(f"saved {path}"))  # noqa: E731
+            form_dialogs.save_search(self.app, self._draft.search, said)
+        else:
+            form_dialogs.save(self.app, planned, self.post_message)
 
     def action_samples(self) -> None:
         """Show the images that the form would train on."""
@@ -192,10 +202,13 @@ class LaunchScreen(FormScreen):
         self.app.push_screen(form_dialogs.samples(self._draft.planned.plans))
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="launch")
-    def _launch(self, planned: Planned, launcher: Launcher) -> None:
+    def _launch(self, planned: Planned, place: FormPlace) -> None:
         try:
             planned, left_out = self._judge.sifted_own(planned)
-            ids = self.reader.lab.launch(planned, launcher)
+            launcher = study_choices.launcher_of(
+                self.reader.config, place.answer, planned.plans, self.reader.latest.summaries
+            )
+            ids = self.reader.lab.launch(planned, launcher, now=place.now)
         except RevconsoleError as error:
             self.app.post_message(Said(str(error), "error"))
             return

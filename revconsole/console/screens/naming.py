@@ -20,15 +20,15 @@ class Naming(Newest, ModalScreen[str | None]):
         Binding("escape", "dismiss", "Cancel", id="naming.cancel")
     ]
 
-    def __init__(self, question: str) -> None:
+    def __init__(self, question: str, proposed: str = "") -> None:
         super().__init__()
-        self._question = question
+        self._question, self._proposed = question, proposed
 
     def compose(self) -> ComposeResult:
         """The question and the line."""
         with Vertical():
             yield Static(Text(self._question), classes="question")
-            yield Input(compact=True)
+            yield Input(self._proposed, compact=True)
 
     @on(Input.Submitted)
     def _take(self, event: Input.Submitted) -> None:

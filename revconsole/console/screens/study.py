@@ -20,6 +20,7 @@ from revconsole.console import (
     steer,
     study_choices,
     study_rows,
+    study_words,
 )
 from revconsole.console.colours import themed
 from revconsole.console.judge import Judge
@@ -56,13 +57,16 @@ class StudyScreen(LiveScreen):
         Binding("t", "form", "Full/quick", id="study.form"),
         Binding("m", "measure", "Measure", id="study.measure"),
         Binding("o", "settings", "Settings", id="study.settings"),
+        Binding("n", "launch", "New like this", show=False, id="study.launch"),
         Binding("c", "compare", "Compare", show=False, id="study.compare"),
         Binding("v", "samples", "Samples", show=False, id="study.samples"),
         Binding("y", "copy", "Copy the command", show=False, id="study.copy"),
     ]
 
-    def __init__(self, reader: Reader, path: str) -> None:
+    def __init__(self, reader: Reader, path: str, *, at_once: bool = False) -> None:
+        """at_once: whether to ask where to train as soon as the study is read."""
         super().__init__(reader)
+        self._ask_at_once = at_once
         self._path, self._form = path, 0
         self._settings: dict[str, Any] = {}
         self._measurer: Measurer | None = None
@@ -116,6 +120,9 @@ class StudyScreen(LiveScreen):
         self._show_left(view)
         self._show_at_hand()
         self.show_keys()
+        if self._ask_at_once:
+            self._ask_at_once = False
+            self.action_run()
 
     def useless(self) -> frozenset[str]:
         """The actions without effect: stop if nothing trains or waits, run and measure if nothing is left."""
@@ -173,7 +180,7 @@ class StudyScreen(LiveScreen):
         also = f" Training now, of any study: {busy}." if busy else ""
         config, known = self.reader.config, self.reader.latest.summaries
         jobs = "".join(f"\n\n{each}" for each in slurm_places.described(config, left, known))
-        detail = f"{self._estimate(view)}\n\n{study_choices.WHAT_HAPPENS}{also}{jobs}"
+        detail = f"{study_words.estimate(view)}\n\n{study_choices.WHAT_HAPPENS}{also}{jobs}"
         unknown = view.forecast.blank and self._measurer is None
         choices = study_choices.offered(config, measure=unknown)
         runs = plural(len(left), "run")
@@ -219,6 +226,10 @@ class StudyScreen(LiveScreen):
         from revconsole.console.screens.run import RunScreen  # plots load when first shown
 
         self.app.push_screen(RunScreen(self.reader, each.summary.id))
+
+    def action_launch(self) -> None:
+        """Open the launch form on the search, or on the run under the cursor."""
+        searching.open_form(self, self.reader, self._view(self.reader.latest), self._at_hand()[1])
 
     def action_compare(self) -> None:
         """Compare the arms: the runs with the seed under the cursor, or with the first seed."""
@@ -346,24 +357,10 @@ class StudyScreen(LiveScreen):
         view = self._view(self.reader.latest)
         return view.name if view else "study"
 
-    def _estimate(self, view: View) -> str:
-        expected = view.facts.time if view.facts else ""
-        lines = [f"Time: {view.forecast.sentence}.", f"Memory: {view.memory}."]
-        lines += [f"The study says: {expected}"] if expected else []
-        lines += [f"Odd: {len(view.notes)} things, on the screen behind."] if view.notes else []
-        return "\n".join(lines)
-
     def _show_facts(self, view: View) -> None:
-        facts = view.facts
-        if facts is None:
-            return
-        text = Text(one_line(facts.title, 400), style="bold")
-        told = [(w, getattr(facts, w)) for w in ("source", "expected", "time", "hardware")]
-        for word, said in (*told, *(("odd", note) for note in view.notes)):
-            if said:
-                text.append(f"\n{word}: ", style="not bold dim")
-                text.append(one_line(said, 1000), style="not bold not dim")
-        self.query_one("#facts-text", Static).update(text)
+        if view.facts is not None:
+            said = study_words.facts(view.facts, view.search, view.notes)
+            self.query_one("#facts-text", Static).update(said)
 
     def _show_left(self, view: View) -> None:
         """Show how many runs are done and failed, and what is left."""

@@ -12,8 +12,6 @@ from revconsole.lab.format import fitted, shortened
 from revconsole.records.printable import one_line
 from revconsole.records.settings.plan import Plan
 
-NO_COMMAND = "no command line makes exactly these runs from one profile"
-
 
 class FormResult(Vertical):
     """What a form says of itself as a whole."""

@@ -84,7 +84,14 @@ def planned_search(
     name: str, settings: Mapping[str, Any], store: RunStore, *, quick: bool = False
 ) -> PlannedSearch:
     """The search of a study. Raises ProfileError, or UnknownName, for whatever could be wrong with any of its trials."""
-    study, rest = with_settings(search_path.find(name, "study"), settings)
+    return planned_of(search_path.find(name, "study"), name, settings, store, quick=quick)
+
+
+def planned_of(
+    study: Study, named: str, settings: Mapping[str, Any], store: RunStore, *, quick: bool = False
+) -> PlannedSearch:
+    """The search of a study that was read or made. named: its name or path. Raises as `planned_search`."""
+    study, rest = with_settings(study, settings)
     search = search_of(study)
     plans = [completed(plan, study.where, store) for plan in possible(study, rest, quick=quick)]
     metric = search.goal or plans[0].objective.best.metric
@@ -103,7 +110,7 @@ def planned_search(
         stop_from=stop_from,
     )
     return PlannedSearch(
-        named=name,
+        named=named,
         study=study,
         settings=settings,
         of_runs=rest,

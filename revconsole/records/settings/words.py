@@ -143,7 +143,7 @@ def spelled(value: Any) -> str:
         return value if _stays(value) else _quoted(value)
     if isinstance(value, list | tuple) and all(_plain(item) for item in value):
         return "[" + ",".join(spelled(item) for item in value) + "]"
-    return _toml(value)
+    return as_toml(value)
 
 
 def _stays(text: str) -> bool:
@@ -158,7 +158,7 @@ def _plain(item: Any) -> bool:
     return isinstance(item, bool | int | float)
 
 
-def _toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
     """A value as TOML on one line."""
     match value:
         case None:
@@ -168,9 +168,9 @@ def _toml(value: Any) -> str:
         case str():
             return _quoted(value)
         case list() | tuple():
-            return "[" + ",".join(map(_toml, value)) + "]"
+            return "[" + ",".join(map(as_toml, value)) + "]"
         case Mapping():
-            return "{" + ",".join(f"{_quoted_key(k)}={_toml(v)}" for k, v in value.items()) + "}"
+            return "{" + ",".join(f"{_quoted_key(k)}={as_toml(v)}" for k, v in value.items()) + "}"
         case _:
             return str(value)
 
