@@ -220,7 +220,7 @@ class Console(LegibleApp):
         from revconsole.console.screens.system import SystemScreen  # only when asked for
 
         if not isinstance(self.screen, SystemScreen | ModalScreen):
-            self.push_screen(SystemScreen(self.reader))
+            tabs.open_kept(self, "system", lambda: SystemScreen(self.reader))
 
     async def action_go(self, tab: str) -> None:
         """Go to a tab: the runs, the studies, the form of a new run, or the machine."""

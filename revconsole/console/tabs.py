@@ -1,12 +1,13 @@
 """Tabs: the four places that a digit or a click on the first line of a screen leads to from everywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.style import Style
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
 from revconsole.console.colours import muted, themed
 from revconsole.console.messages import Said
@@ -55,6 +56,13 @@ async def go(app: App[Any], tab: str) -> None:
         here = _in_front(app)
     if here is not None and here.tab != tab:
         await app.run_action(OPENS[tab])
+
+
+def open_kept(app: App[Any], place: str, made: Callable[[], Screen[Any]]) -> None:
+    """Open the screen of a place, which is made once: the next time it is there at once, as it was left."""
+    if not app.is_screen_installed(place):
+        app.install_screen(made(), place)
+    app.push_screen(place)
 
 
 async def typed(app: App[Any], tab: str) -> None:

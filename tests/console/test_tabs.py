@@ -31,6 +31,9 @@ async def test_a_digit_leads_to_its_place_and_leaves_one_screen_above_the_runs(o
             kinds = [type(screen) for screen in stage.app.screen_stack]
             assert kinds == [RunsScreen] + [home] * (home is not RunsScreen)
         await stage.shows("disk of the store")
+        made = stage.app.screen
+        await stage.press_at_once("1", "4")
+        await stage.until(lambda: stage.app.screen is made)
 
 
 async def test_a_digit_is_text_where_text_is_typed_and_leaves_neither_a_dialog_nor_the_form(opened):

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Middle
 from textual.screen import Screen
 from textual.widgets import DataTable, Input
 
-from revconsole.console import aside, clipboard, rows
+from revconsole.console import aside, clipboard, rows, tabs
 from revconsole.console.reader import Reader
 from revconsole.console.run_list import ListedRow, RunList
 from revconsole.console.run_words import field_name, nothing, title
@@ -146,7 +146,7 @@ class RunsScreen(KeepingScreen):
         """List the studies, each of several arms over the same seeds."""
         from revconsole.console.screens.studies import StudiesScreen  # as above
 
-        self.app.push_screen(StudiesScreen(self.reader))
+        tabs.open_kept(self.app, "studies", lambda: StudiesScreen(self.reader))
 
     def action_mark(self) -> None:
         """Mark or unmark the run, or the runs of the group."""

@@ -72,7 +72,7 @@ class Title(Words):
         if places:
             text.append(" " * (self.size.width - cell_len(text.plain) - len(places)))
             text.append_text(places)
-        self.show_text(text)
+        self.show_text(text, layout=False)
 
 
 class Problem(Words):
