@@ -321,6 +321,22 @@ def test_the_table_has_units_and_leaves_out_what_nobody_measured(two_arms):
     assert any("resident, above what was there before" in note for note in shown.notes)
 
 
+@pytest.mark.parametrize(
+    ("quick", "heading"), [(False, "reported"), (True, "reported, of the full form")]
+)
+def test_what_others_reported_stands_beside_what_was_found(two_arms, quick, heading):
+    arms = (replace(two_arms.arms[0], reported=88.15), two_arms.arms[1])
+    results = replace(two_arms, arms=arms, quick=quick)
+    shown = table(results)
+    line = next(csv.DictReader(io.StringIO(as_csv.render(document(results)))))
+
+    place = shown.headings.index(heading)
+    assert [row[place] for row in shown.rows] == ["88.15 %", ""]
+    assert float(line[f"{heading} (%)"]) == pytest.approx(88.15)
+    assert "88.15 &" in as_latex.render(document(results))
+    assert not any("reported" in heading for heading in table(two_arms).headings)
+
+
 def test_operations_are_shown_in_both_conventions_where_they_were_counted(finished):
     counted = finished(plan("a", 0), [0.5], multiply_adds_per_image=17_563_137_024)
     results = reported.of_runs([counted, finished(plan("b", 0, model=Vit(depth=2)), [0.5])])

@@ -148,6 +148,28 @@ def test_the_baseline_is_the_arm_named_or_the_first():
     assert study(LADDER).baseline(study(LADDER).expanded()).name == "plain"
 
 
+def test_every_arm_has_each_choice():
+    given = ARMS.replace('"plain"', '"plain, depth 1"', 1) + "[vary]\nmodel.depth = [1, 2]"
+    arms = study(given).expanded(quick=True)
+
+    names = ["plain, depth 1", "plain, depth 2", "two streams, depth 1", "two streams, depth 2"]
+    assert [arm.name for arm in arms] == names
+    settings = [(arm.plans[0].scheme.name, arm.plans[0].model.depth) for arm in arms]
+    assert settings == [("residual", 1), ("residual", 2), ("additive", 1), ("additive", 2)]
+    assert {arm.plans[0].train.epochs for arm in arms} == {2}
+
+
+def test_what_was_reported_may_be_of_arms_that_the_command_line_leaves_out():
+    given = study(
+        ARMS.replace(
+            "[quick]", "[vary]\nmodel.depth = [1, 2]\n[reported]\n'plain, depth 1' = 88.15\n[quick]"
+        ).replace('baseline = "plain"', "")
+    )
+
+    assert given.reported == {"plain, depth 1": 88.15}
+    assert len(given.expanded({"model.depth": 2})) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -165,6 +187,10 @@ def test_the_baseline_is_the_arm_named_or_the_first():
         (ARMS.replace('name = "two streams"', ""), "each arm needs a name"),
         (ARMS.replace("[[arm]]", "[arm]", 1).partition("[[")[0], "write [[arm]]"),
         (ARMS.replace("[study]", "[study]\nladder = true") + "[vary]\nmodel.depth = [1, 2]", "a choice of [vary] is no step"),
+        (ARMS + "[reported]\nplane = 90", "reported: there is no arm 'plane'; did you mean 'plain'?"),
+        (ARMS + "[reported]\nplain = 101", "reported.plain: should be a test accuracy in percent, not 101"),
+        (ARMS + "[reported]\nplain = true", "reported.plain: should be a test accuracy in percent, not True"),
+        ("reported = 3", "reported: should be a table"),
         (ARMS.replace("additive", "addtive"), "did you mean 'additive'?"),
         (ARMS.replace("scheme.name", "sceme.name"), "arm 'two streams': sceme.name: unknown key"),
         (ARMS.replace('scheme.name = "additive"', ""), "'plain' and 'two streams' would be the same"),

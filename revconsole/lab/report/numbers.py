@@ -41,6 +41,8 @@ class ArmRow:
     kept_bytes: float | None
     peak_bytes: float | None
     accuracy: MeanSpread | None
+    reported: float | None
+    """Test accuracy that others published, a fraction."""
     clean: MeanSpread | None
     """Accuracy of the same weights on training images evaluated like test images, a fraction."""
     best_epochs: tuple[int, ...]
@@ -94,6 +96,7 @@ def _row(arm: ArmResult, baseline: ArmResult | None) -> ArmRow:
         kept_bytes=_mean(list(arm.by_seed(KEPT).values())),
         peak_bytes=_largest([run.summary.peak_memory_bytes for run in arm.runs]),
         accuracy=spread(list(tested.values())),
+        reported=None if arm.reported is None else arm.reported / 100,
         clean=spread(list(arm.by_seed(CLEAN).values())),
         best_epochs=tuple(e for run in arm.runs if (e := run.summary.best_epoch) is not None),
         epochs=max(run.summary.epochs or run.summary.epoch for run in arm.runs),

@@ -24,6 +24,8 @@ class ArmResult:
     runs: tuple[Run, ...]
     planned: int
     swept: float | None = None
+    reported: float | None = None
+    """The test accuracy in percent that others published for it."""
     names: tuple[str, ...] = ()
     """The names of its runs, if the runs differ in their names only."""
     group: str = ""
@@ -121,8 +123,14 @@ def of_study(
     for each in classifying:
         if each.progress == "done" and each.summary is not None:
             done[each.plan.arm].append(_labelled(read(each.summary.id), each.plan))
-    arms = [_arm(a.name, done[a.name], planned=len(a.plans), swept=a.swept) for a in arms_asked]
-    facts = planned.study.facts
+    facts, reported = planned.study.facts, planned.study.reported
+    arms = [
+        replace(
+            _arm(a.name, done[a.name], planned=len(a.plans), swept=a.swept),
+            reported=reported.get(a.name),
+        )
+        for a in arms_asked
+    ]
     present = [arm for arm in arms if arm.runs]
     if not present:
         elsewhere = "; ".join([" with these settings", *others]) if others else ""

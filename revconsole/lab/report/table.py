@@ -16,7 +16,7 @@ MEANS_NOTHING = form.UNKNOWN
 """Cell for a setting that an arm does not have, or that has no meaning in it."""
 ABOVE = "the arm above"
 COLUMNS = (
-    "swept", "seeds", "parameters", "operations", "epoch-seconds", "hours", "energy", "kept", "peak", "training", "accuracy",
+    "swept", "seeds", "parameters", "operations", "epoch-seconds", "hours", "energy", "kept", "peak", "training", "accuracy", "reported",
     "best-epoch", "difference", "interval", "p", "effect", "above", "above-p",
 )  # fmt: skip
 """Columns by the names with which they are chosen; the first column is always the arm."""
@@ -60,6 +60,7 @@ def _columns(results: Results, rows: Sequence[ArmRow]) -> dict[str, tuple[str, l
         "peak": ("peak memory", [form.memory(row.peak_bytes) for row in rows]),
         "training": ("training accuracy", [accuracy(row.clean) for row in rows]),
         "accuracy": ("test accuracy", [accuracy(row.accuracy) for row in rows]),
+        "reported": (wording.reported(quick=results.quick), ["" if row.reported is None else f"{row.reported * 100:g} %" for row in rows]),
         "best-epoch": ("best epoch", [_epochs(row) for row in rows]),
         "difference": (f"difference to {results.baseline_word}", [_gain(row) for row in rows]),
         "interval": (wording.INTERVAL, [wording.interval(row.gain) for row in rows]),

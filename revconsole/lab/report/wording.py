@@ -22,6 +22,11 @@ def full_name(key: str) -> str:
     return key.replace(".", " ").replace("_", " ")
 
 
+def reported(*, quick: bool) -> str:
+    """Heading of the accuracies that others published, which are of no short form."""
+    return "reported, of the full form" if quick else "reported"
+
+
 def settings(values: Mapping[str, Any], *, unset: bool = False) -> str:
     """Settings by key as words; unset settings are left out, or stated if `unset`."""
     words = []

@@ -8,6 +8,7 @@ have optional tables of its own:
               ladder: each arm keeps the settings of those above it.
     [[arm]]   name, and the settings of the arm; with `[vary]`, each of its choices once for every arm
     [quick]   settings of the short form
+    [reported]  by the name of an arm the test accuracy in percent that others published
     [search]  settings to draw one run after the other, instead of arms; see `search`
 
     settings of the file  <  those of the arm  <  those of [quick]  <  those of the command line
@@ -15,12 +16,13 @@ have optional tables of its own:
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
 from revconsole.errors import ProfileError, nearest
 from revconsole.records.sections import KINDS
+from revconsole.records.settings import reported as reports
 from revconsole.records.settings import search as searches
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import (
@@ -33,7 +35,7 @@ from revconsole.records.settings.profile import (
 )
 from revconsole.records.settings.search import SearchTable
 
-STUDY_KEYS = frozenset({"study", "arm", "quick", "search"})
+STUDY_KEYS = frozenset({"study", "arm", "quick", "search", "reported"})
 LONGEST_NAME = 80
 
 
@@ -85,6 +87,8 @@ class Study:
     """The tables among `[study]`, `[[arm]]`, `[quick]` and `[search]` that the file has."""
     search: SearchTable | None = None
     """The search of a study that draws its runs, which then has no arms."""
+    reported: Mapping[str, float] = field(default_factory=dict)
+    """Test accuracies in percent that others published, by the name of the arm."""
 
     @classmethod
     def of_profile(cls, profile: Profile) -> Self:
@@ -115,7 +119,7 @@ class Study:
             )
         plans = self._by_arm(settings or {}, quick=quick)
         _refuse_twins(plans, self.where)
-        self._refuse_baseline(plans, quick=quick)
+        self._refuse_names(plans, quick=quick)
         study = bool(self.tables) or sum(map(len, plans.values())) > 1
         return tuple(
             Arm(
@@ -220,18 +224,19 @@ class Study:
             )
         return float(value)
 
-    def _refuse_baseline(self, arms: Mapping[str, Any], *, quick: bool) -> None:
-        """Raise ProfileError if the baseline is no arm of the file, even without the command line."""
+    def _refuse_names(self, arms: Mapping[str, Any], *, quick: bool) -> None:
+        """Raise ProfileError if the baseline, or an arm reported of, is none of the file, even without the command line."""
         baseline = self.facts.baseline
-        if not baseline or baseline in arms:
+        if not {baseline, *self.reported} - {"", *arms}:
             return
-        arms_of_file = dict(self.arms) or self._by_arm({}, quick=quick)
-        if baseline not in arms_of_file:
+        arms_of_file = {**arms, **self._by_arm({}, quick=False), **self._by_arm({}, quick=quick)}
+        if baseline and baseline not in arms_of_file:
             raise ProfileError(
                 self.where,
                 "study.baseline",
                 f"there is no arm {baseline!r}{nearest(baseline, arms_of_file)}",
             )
+        reports.refuse_unknown_arms(self.reported, arms_of_file, self.where)
 
 
 def load(path: Path) -> Study:
@@ -273,6 +278,7 @@ def of_table(table: Table, *, name: str, where: str) -> Study:
         quick=quick,
         tables=frozenset(STUDY_KEYS & table.keys()),
         search=search,
+        reported=reports.of_table(table.get("reported", {}), where),
     )
 
 

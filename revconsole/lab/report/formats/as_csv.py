@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from revconsole.lab import format as form
+from revconsole.lab.report import wording
 from revconsole.lab.report.document import Document
 from revconsole.lab.report.numbers import ArmRow, arm_rows, peak_of
 from revconsole.lab.report.results import Results
@@ -60,6 +61,11 @@ def _cells(row: ArmRow, results: Results, swept: str, peak: str) -> dict[str, Ce
         f"peak memory (MiB; {peak})": _mebibytes(row.peak_bytes),
         "test accuracy mean (%)": None if accuracy is None else accuracy.mean * 100,
         "test accuracy sample deviation (%)": _percent(accuracy.deviation if accuracy else None),
+        **(
+            {f"{wording.reported(quick=results.quick)} (%)": _percent(row.reported)}
+            if any(arm.reported is not None for arm in results.arms)
+            else {}
+        ),
         "training accuracy mean (%), without noise": None
         if row.clean is None
         else row.clean.mean * 100,

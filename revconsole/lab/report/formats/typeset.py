@@ -20,7 +20,7 @@ MARKUP = re.compile(r"[{}$]|\\,|\\pm")
 LINE, BESIDE = 11, 2
 """Letters of a line of a heading, and of the space between two columns."""
 OUTCOME = frozenset({
-    "swept", "seeds", "training", "accuracy", "best-epoch", "difference", "interval", "p", "effect", "above", "above-p",
+    "swept", "seeds", "training", "accuracy", "reported", "best-epoch", "difference", "interval", "p", "effect", "above", "above-p",
 })  # fmt: skip
 """Columns of the table of results; the others are of the table of costs."""
 
@@ -73,6 +73,7 @@ def columns(
         "seeds": ("seeds", "", _each(rows, lambda row: str(row.finished))),
         "training": ("training accuracy", r"\%", _each(rows, lambda row: _mean(row.clean))),
         "accuracy": ("test accuracy", r"\%", _each(rows, lambda row: _mean(row.accuracy))),
+        "reported": (wording.reported(quick=results.quick), r"\%", _each(rows, lambda row: _plain(row.reported and 100 * row.reported, ".2f"))),
         "best-epoch": ("best epoch", "", _each(rows, _epochs)),
         "difference": (f"difference to {results.baseline_word}", "pp", _each(rows, lambda row: _points(row.gain))),
         "interval": (f"{100 * (1 - LEVEL):g} % interval", "pp", _each(rows, _interval)),
