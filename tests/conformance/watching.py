@@ -1,10 +1,12 @@
-"""What it costs to watch runs: `python tests/conformance/watching.py [RUNS STEPS] [--peers BIN] [--only NAME …]` prints one table.
+"""What it costs to watch runs: `python tests/conformance/watching.py [RUNS STEPS] [--peers BIN] [--only NAME …] [--data FOLDER]`
+prints one table.
 
 The console, a bare Textual app with a table, and those of W&B LEET, terminalboard and ltui that the folder BIN holds (with
 an interpreter that can write for them: wandb, tensorboardX) show the same curves in pseudo-terminals of 160x45: RUNS runs of
 STEPS steps with four metrics. A tool has painted when the name of a run is on the screen, and has drawn a curve when
-there are forty braille characters. The runs that go on are the newest, which every tool lists first or draws with all others.
-Times are by the clock: run it on a quiet machine.
+there are forty braille characters, without a key; where a key puts three runs over one another, as here, that is timed too.
+The runs that go on are the newest, which every tool lists first or draws with all others. With `--data` runs are written into
+a folder once, which takes minutes for many, and looked at only at rest. Times are by the clock: run it on a quiet machine.
 
     python -m venv peers && peers/bin/pip install wandb tensorboardX terminalboard ltui 'plotext<6'
 
@@ -122,7 +124,7 @@ go_on(log, runs, steps)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
     """A tool. command: how it starts. writer: code that writes its runs. keys: what leads from its first screen to the curves
-    of three runs. drawn: what stands on the screen then. keys_at: two that change what is there.
+    of three runs, if it takes keys. drawn: what stands on the screen then. keys_at: two that change what is there.
     """
 
     name: str
@@ -140,6 +142,7 @@ class Figures:
 
     paint: float = 0.0
     curve: float | None = None
+    compared: float | None = None
     resident: int = 0
     idle: float = 0.0
     live: float | None = None
@@ -151,12 +154,24 @@ class Tool(PseudoTerminal):
     """A tool in a pseudo-terminal."""
 
     def __init__(self, viewer: Viewer, folder: Path) -> None:
+        self._came = b""
         home = {"HOME": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         super().__init__(viewer.command, folder, **home)
 
+    def press(self, key: bytes) -> None:
+        """Send a key; what came before it is not looked at any more."""
+        self._came = b""
+        super().press(key)
+
+    def read(self, seconds: float) -> bytes:
+        """What comes within so many seconds, or the first of it."""
+        came = super().read(seconds)
+        self._came += came
+        return came
+
     def shown(self, shows: Callable[[str], bool]) -> float:
-        """Seconds since the start until what has been written meanwhile, without its escapes, is such."""
-        self.until(lambda written: shows(ESCAPES.sub(b"", written).decode(errors="replace")))
+        """Seconds since the start until what has been written since the last key, without its escapes, is such."""
+        self.until(lambda _: shows(ESCAPES.sub(b"", self._came).decode(errors="replace")))
         return time.monotonic() - self.begun
 
     def settle(self) -> None:
@@ -218,6 +233,17 @@ def goes_on(writer: subprocess.Popen[str], runs: int, rate: float) -> None:
     writer.stdin.flush()
 
 
+def kept(viewer: Viewer, runs: int, steps: int, data: Path) -> Path:
+    """The folder below `data` with a tool's runs, which are written if they are not there."""
+    folder = data / f"{viewer.name.replace(' ', '-')}-{runs}x{steps}"
+    if not folder.exists():
+        unfinished = folder.with_suffix(".unfinished")
+        unfinished.mkdir(parents=True)
+        with written(viewer, unfinished, runs, steps):
+            unfinished.rename(folder)
+    return folder
+
+
 def seen(viewer: Viewer, runs: int, steps: int) -> Figures:
     """What a tool takes for these runs."""
     with tempfile.TemporaryDirectory() as folder, written(viewer, Path(folder), runs, steps) as writer:  # fmt: skip
@@ -239,8 +265,10 @@ def at_rest(viewer: Viewer, folder: Path) -> Figures:
     try:
         figures.paint = tool.shown(lambda text: "run-" in text)
         if viewer.writer:
+            figures.curve = tool.shown(lambda text: len(CURVE.findall(text)) >= ENOUGH)
+        if viewer.keys:
             tool.press(viewer.keys)
-            figures.curve = tool.shown(
+            figures.compared = tool.shown(
                 lambda text: viewer.drawn in text and len(CURVE.findall(text)) >= ENOUGH
             )
         tool.settle()
@@ -298,7 +326,7 @@ def row(name: str, figures: Figures) -> str:
     """A line of the table."""
     keys = sorted(each for each in figures.keys if not math.isnan(each))
     cells = [
-        name, f"{figures.paint:.2f} s", "" if figures.curve is None else f"{figures.curve:.2f} s",
+        name, f"{figures.paint:.2f} s", _seconds(figures.curve), _seconds(figures.compared),
         f"{figures.resident / 2**20:.0f} MiB", f"{figures.idle / 1000:.1f} kB/s",
         "" if figures.live is None else f"{figures.live / 1000:.1f} kB/s",
         "" if figures.processor is None else f"{figures.processor:.0%}",
@@ -307,23 +335,33 @@ def row(name: str, figures: Figures) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _seconds(took: float | None) -> str:
+    return "" if took is None else f"{took:.2f} s"
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=int, nargs="?", default=3)
     parser.add_argument("steps", type=int, nargs="?", default=5000)
     parser.add_argument("--peers", type=Path)
+    parser.add_argument("--data", type=Path, help="folder in which written runs are kept")
     parser.add_argument(
         "--only", nargs="+", help="first letters of the names of the tools to look at"
     )
     asked = parser.parse_args()
     print(f"{asked.runs} runs of {asked.steps} steps, load {os.getloadavg()[0]:.1f}\n")
-    print("| tool | first paint | first curve | memory (PSS) | idle | 4 live runs | CPU, 20 live runs | key: median / worst |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    print("| tool | first paint | first curve | three compared | memory (PSS) | idle | 4 live runs | CPU, 20 live runs | key: median / worst |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for viewer in viewers(asked.peers, asked.runs):
         if asked.only and not viewer.name.startswith(tuple(asked.only)):
             continue
-        print(row(viewer.name, seen(viewer, asked.runs, asked.steps)), flush=True)
+        figures = (
+            at_rest(viewer, kept(viewer, asked.runs, asked.steps, asked.data.resolve()))
+            if asked.data
+            else seen(viewer, asked.runs, asked.steps)
+        )
+        print(row(viewer.name, figures), flush=True)
 
 
 if __name__ == "__main__":
