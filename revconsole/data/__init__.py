@@ -18,13 +18,14 @@ from revconsole.data._batches import (
     steps_per_epoch,
 )
 from revconsole.data._doubts import doubts
-from revconsole.data._opening import OpenedData, OpenedSplit, Preparation, middle, open_data
+from revconsole.data._opening import OpenedData, OpenedSplit, Preparation, open_data
 from revconsole.data._placing import moved, unused
 from revconsole.data._points import as_pixel_levels, as_points
 from revconsole.data._standardise import Standardisation
+from revconsole.data._stored import middle, only
 
 __all__ = [
     "Batch", "OpenedData", "OpenedSplit", "Preparation", "Standardisation", "as_pixel_levels", "as_points",
-    "batches", "dominant", "doubts", "evaluation_batches", "middle", "mirrored", "moved", "of_classes", "open_data",
-    "resized", "resized_crops", "steps_per_epoch", "unused",
+    "batches", "dominant", "doubts", "evaluation_batches", "middle", "mirrored", "moved", "of_classes", "only",
+    "open_data",    "resized", "resized_crops", "steps_per_epoch", "unused",
 ]  # fmt: skip

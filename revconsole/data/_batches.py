@@ -9,16 +9,17 @@ Shapes: N images of a split, B of a batch, C channels, S pixels of height and wi
 """
 
 from collections.abc import Generator, Iterator, Sequence
-from itertools import islice
+from itertools import count
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from revconsole.data._ahead import ahead
+from revconsole.data._ahead import USUAL, ahead
 from revconsole.data._augment import cropped_and_mirrored, erased, mixed, transformed
-from revconsole.data._opening import OpenedSplit, middle
+from revconsole.data._opening import OpenedSplit
 from revconsole.data._placing import moved
+from revconsole.data._stored import StoredImages, middle, parts_of
 from revconsole.records.keys import key
 
 Batch = tuple[int, Tensor, Tensor]
@@ -69,6 +70,8 @@ def batches(
         images, labels = _prepared(split, chosen, seed=seed, position=epoch * steps + step)
         return step, images if size is None else resized(images, size), labels
 
+    if prefetch is None and isinstance(split.images, StoredImages):
+        prefetch = USUAL  # waiting for a disk takes no processor time, by which `ahead` decides
     return ahead(make, range(first, steps), most=prefetch)
 
 
@@ -80,8 +83,9 @@ def evaluation_batches(
     first, every: only each `every`-th batch, from this one on.
     """
     preparation, device = split.preparation, split.device
-    parts = zip(torch.split(split.images, batch), torch.split(split.labels, batch), strict=True)
-    for step, (pixels, labels) in islice(enumerate(parts), first, None, every):
+    parts = parts_of(split.images, batch, first=first, every=every)
+    for step, pixels in zip(count(first, every), parts, strict=False):
+        labels = split.labels[step * batch : (step + 1) * batch]
         cropped = moved(middle(pixels, preparation.crop), device)
         yield step, preparation.standardisation(cropped), moved(labels, device)
 

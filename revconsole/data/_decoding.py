@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,19 +19,23 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from revconsole.data._cache import keep, kept
+from revconsole.data._cache import Arrays, keep, kept
 from revconsole.data._files import digest_of
 from revconsole.data._reading import Say
+from revconsole.data._stored import StoredImages
 from revconsole.records.pictures.decoding import Unreadable, decode, unreadable
 from revconsole.records.pictures.file_pixels import FileProperties, PixelFrame, Pixels
 
 RECIPE = 2
 """Version of the conversion from file to pixels; older caches are rebuilt."""
 MOST_THREADS = 16
+AT_ONCE = 4096
+"""Files that wait for the threads; more would only take memory."""
 SAY_SECONDS = 5.0
 """Seconds between two progress messages."""
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +46,7 @@ class Decoded:
     positions in the list of files, int64 (N,). bad: the unreadable files by position.
     """
 
-    pixels: Pixels
+    pixels: Pixels | StoredImages  # the cache holds the former
     digests: tuple[bytes, ...]
     properties: tuple[FileProperties, ...]
     good: NDArray[np.int64]
@@ -52,7 +57,7 @@ def decoded(files: Sequence[Path], cache: Path, *, frame: PixelFrame, say: Say) 
     """Every image, from the cache if it holds the present content of the file. Raises MemoryError."""
     stamp = f"recipe {RECIPE}, Pillow {PIL.__version__}, {frame}"
     cached = _rows(kept(cache, stamp), frame)
-    digests = list(_in_threads(_digest, files, say, "compared")) if cached else []
+    digests = list(in_threads(digest, files, say, "compared")) if cached else []
     if cached and tuple(digests) == cached.digests:
         return cached
     images = _decode_all(files, digests, cached, frame=frame, say=say)
@@ -76,23 +81,24 @@ def _decode_all(
     rows = {digest: row for row, digest in enumerate(cached.digests)} if cached else {}
     row_of = [rows.get(d) if isinstance(d, bytes) else None for d in digests] or [None] * len(files)
     fresh = [file for file, row in zip(files, row_of, strict=True) if row is None]
-    outcomes = _in_threads(partial(decode, frame=frame), fresh, say, "read")
+    outcomes = in_threads(partial(decode, frame=frame), fresh, say, "read")
     pixels = np.empty((len(files), 3, frame.height, frame.width), dtype=np.uint8)
     hashes: list[bytes] = []
     properties: list[FileProperties] = []
     good: list[int] = []
     bad: dict[int, Unreadable] = {}
+    kept_pixels = np.asarray(cached.pixels if cached else ())
     for place, row in enumerate(row_of):
         if cached and row is not None:
-            image = cached.digests[row], cached.pixels[row], cached.properties[row]
+            image = cached.digests[row], kept_pixels[row], cached.properties[row]
         else:
             outcome = next(outcomes)
             if isinstance(outcome, Unreadable):
                 bad[place] = outcome
                 continue
             image = outcome
-        digest, pixels[len(good)], file = image
-        hashes.append(digest)
+        hashed, pixels[len(good)], file = image
+        hashes.append(hashed)
         properties.append(file)
         good.append(place)
     return Decoded(
@@ -104,23 +110,26 @@ def _decode_all(
     )
 
 
-def _digest(file: Path) -> bytes | Unreadable:
+def digest(file: Path) -> bytes | Unreadable:
+    """SHA-256 of a file, 32 bytes, or why it cannot be read."""
     try:
         return digest_of(file)
     except OSError as error:
         return unreadable(error)
 
 
-def _in_threads(
-    function: Callable[[Path], T], files: Sequence[Path], say: Say, verb: str
-) -> Iterator[T]:
+def in_threads(function: Callable[[U], T], files: Sequence[U], say: Say, verb: str) -> Iterator[T]:
     """The function's result for every file in order, computed in threads; reports progress."""
     # Pillow warns about odd palettes and metadata; warning filters are process-wide, so this one stays.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     reported = time.monotonic()
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
         try:
-            for number, outcome in enumerate(pool.map(function, files), 1):
+            starts = range(0, len(files), AT_ONCE)
+            outcomes = chain.from_iterable(
+                pool.map(function, files[n : n + AT_ONCE]) for n in starts
+            )
+            for number, outcome in enumerate(outcomes, 1):
                 yield outcome
                 if time.monotonic() - reported > SAY_SECONDS:
                     reported = time.monotonic()
@@ -142,28 +151,34 @@ def _rows(arrays: dict[str, NDArray[np.generic]] | None, frame: PixelFrame) -> D
     }  # fmt: skip
     if shapes != expected or arrays["pixels"].dtype != np.uint8:
         return None
-    properties = zip(
-        arrays["kinds"].tolist(), arrays["sizes"].tolist(), arrays["marks"].tolist(), strict=True
-    )
     return Decoded(
         pixels=arrays["pixels"].view(np.uint8),
         digests=tuple(row.tobytes() for row in arrays["digests"]),
-        properties=tuple(
-            FileProperties(str(kind), *size, *map(bool, marks)) for kind, size, marks in properties
-        ),
+        properties=unpacked(arrays),
         good=np.arange(count, dtype=np.int64),
         bad={},
     )
 
 
 def _keep(cache: Path, stamp: str, rows: Decoded) -> None:
-    arrays: dict[str, NDArray[np.generic]] = {
-        "pixels": rows.pixels,
-        "digests": np.frombuffer(b"".join(rows.digests), dtype=np.uint8).reshape(-1, 32),
-        "kinds": np.array([file.kind for file in rows.properties], dtype=np.str_),
-        "sizes": np.array([(file.width, file.height) for file in rows.properties], dtype=np.int64),
-        "marks": np.array(
-            [(file.transparent, file.frames) for file in rows.properties], dtype=np.bool_
-        ),
+    digests = np.frombuffer(b"".join(rows.digests), dtype=np.uint8).reshape(-1, 32)
+    pixels = np.asarray(rows.pixels)
+    keep(cache, stamp, {"pixels": pixels, "digests": digests, **packed(rows.properties)})
+
+
+def packed(properties: Sequence[FileProperties]) -> dict[str, NDArray[np.generic]]:
+    """Properties of N files as arrays."""
+    return {
+        "kinds": np.array([file.kind for file in properties], dtype=np.str_),
+        "sizes": np.array([(file.width, file.height) for file in properties], dtype=np.int64),
+        "marks": np.array([(file.transparent, file.frames) for file in properties], dtype=np.bool_),
     }
-    keep(cache, stamp, arrays)
+
+
+def unpacked(arrays: Arrays) -> tuple[FileProperties, ...]:
+    """The properties that `packed` made arrays of."""
+    columns = (arrays[name].tolist() for name in ("kinds", "sizes", "marks"))
+    return tuple(
+        FileProperties(str(kind), *size, *map(bool, marks))
+        for kind, size, marks in zip(*columns, strict=True)
+    )

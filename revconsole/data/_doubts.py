@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from revconsole.data._opening import OpenedData
+from revconsole.data._stored import Pixels, parts_of
 from revconsole.records.datasets.sources import PATCHES
 from revconsole.records.sections import Data
 
@@ -24,6 +24,8 @@ FEW_LEVELS = 32
 SHARE = 0.01
 """Fraction of duplicate or doubly labelled images above which it is reported; common datasets contain some."""
 MANY = 0.5
+PART = 256
+"""Images looked at together."""
 LOOKED_AT = 64
 """Pixels of an image that are compared first."""
 NAMED = 3
@@ -53,7 +55,7 @@ def doubts(data: OpenedData, settings: Data, *, labelled: bool = True) -> Iterat
 def _variation(data: OpenedData) -> Iterator[Doubt]:
     """Doubts about identical images, constant channels and few grey levels."""
     images = data.train.images
-    low, high = images.amin((0, 2, 3)).tolist(), images.amax((0, 2, 3)).tolist()
+    low, high = _range(images)
     constant = [channel for channel in range(len(low)) if low[channel] == high[channel]]
     if len(constant) == len(low):
         yield _alarm(
@@ -61,7 +63,7 @@ def _variation(data: OpenedData) -> Iterator[Doubt]:
             f"{', '.join(map(str, low if len(set(low)) > 1 else low[:1]))} of 255, and there is nothing to learn from them"
         )
     elif len(images) > 1 and all(
-        bool((part == images[:1]).all()) for part in torch.split(images, 256)
+        bool((part == images[:1]).all()) for part in parts_of(images, PART)
     ):
         yield _alarm(
             f"the {len(images):,} training images are all the same picture, and there is nothing to learn from them"
@@ -74,6 +76,14 @@ def _variation(data: OpenedData) -> Iterator[Doubt]:
             f"the training images use hardly any grey levels, {min(low)} to {max(high)} of 255: are they numbers of "
             "classes, or do they fill a part of 16 bits only? scale them before"
         )
+
+
+def _range(images: Pixels) -> tuple[list[int], list[int]]:
+    """The darkest and the brightest level of each channel."""
+    dims = (0, 2, 3)
+    ranges = [(part.amin(dims), part.amax(dims)) for part in parts_of(images, PART)]
+    low, high = (torch.stack(levels) for levels in zip(*ranges, strict=True))
+    return low.amin(0).tolist(), high.amax(0).tolist()
 
 
 def _classes(data: OpenedData) -> Iterator[Doubt]:
@@ -137,19 +147,20 @@ def _copies(data: OpenedData, *, labelled: bool) -> Iterator[Doubt]:
             )
 
 
-def _alike(parts: Sequence[Tensor]) -> list[list[int]]:
+def _alike(parts: Sequence[Pixels]) -> list[list[int]]:
     """Groups of positions, counted over all parts, at which images (N, C, S, S) are identical."""
-    images = [part.flatten(1) for part in parts]
-    size = images[0].shape[1]
-    places = torch.linspace(0, size - 1, min(size, LOOKED_AT), device=images[0].device).long()
-    rows = np.ascontiguousarray(torch.cat([part[:, places] for part in images]).cpu().numpy())
+    size = parts[0].shape[1:].numel()
+    places = torch.linspace(0, size - 1, min(size, LOOKED_AT), device=parts[0].device).long()
+    looked_at = [some.flatten(1)[:, places] for part in parts for some in parts_of(part, PART)]
+    rows = np.ascontiguousarray(torch.cat(looked_at).cpu().numpy())
     keys = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
     _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    ends = np.cumsum([len(part) for part in images])
+    ends = np.cumsum([len(part) for part in parts])
     groups = defaultdict(list)
     for place in np.flatnonzero(counts[inverse] > 1).tolist():
         part = int(np.searchsorted(ends, place, side="right"))
-        row = images[part][place - (int(ends[part - 1]) if part else 0)]
+        number = place - (int(ends[part - 1]) if part else 0)
+        row = parts[part][number : number + 1]
         groups[blake2b(row.cpu().numpy().tobytes(), digest_size=16).digest()].append(place)
     return [group for group in groups.values() if len(group) > 1]
 

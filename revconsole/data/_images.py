@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from revconsole.data._standardise import channel_statistics
+from revconsole.data._stored import Pixels
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.files.bounded import OddFile
@@ -28,11 +29,11 @@ Half = tuple[Tensor, Tensor]
 class Images:
     """All images and labels of a dataset, on the CPU, in the dataset's own order."""
 
-    train_images: Tensor
+    train_images: Pixels
     """uint8 (N, C, S, S)"""
     train_labels: Tensor
     """int64 (N,), from 0"""
-    test_images: Tensor
+    test_images: Pixels
     test_labels: Tensor
     names: tuple[str, ...]
     """Name of each class."""

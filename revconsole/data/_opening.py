@@ -21,6 +21,7 @@ from revconsole.data._order import stratified_order
 from revconsole.data._placing import placed
 from revconsole.data._reading import Say, read
 from revconsole.data._standardise import Standardisation, channel_statistics, fitted
+from revconsole.data._stored import Pixels, only, parts_of
 from revconsole.errors import DataUnavailable, ProfileError
 from revconsole.records.datasets import sources
 from revconsole.records.datasets.facts import DatasetFacts
@@ -30,6 +31,8 @@ from revconsole.records.settings.data_rules import refuse_nonsense
 
 LONGEST = 2000
 """Most characters in the description of what was read."""
+HASHED = 512
+"""Images hashed at a time."""
 FINGERPRINT_FORMAT = b"revconsole data 1\n"
 log = logging.getLogger(__name__)
 
@@ -47,9 +50,9 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenedSplit:
-    """A part of a dataset, stored on the training device or in the machine's memory, as `data.place` says."""
+    """A part of a dataset, on the training device, in the machine's memory or on its disk, as `data.place` says."""
 
-    images: Tensor
+    images: Pixels
     """uint8 (N, C, S, S)"""
     labels: Tensor
     """int64 (N,)"""
@@ -114,14 +117,14 @@ def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Sa
     refuse_nonsense(settings, facts)
 
     train, validation = split_indices(images.train_labels, settings, held_out=images.held_out)
-    train_images = images.train_images[train]
+    train_images = only(images.train_images, train)
     mean, std = channel_statistics(train_images)
-    cropped = middle(train_images, settings.crop)
     device = torch.device(device)
-    standardisation = fitted(cropped, settings.standardise, eps=settings.zca_eps).to(device)
-    parts = placed(
-        [train_images, images.train_images[validation], images.test_images], settings, device, say
-    )
+    standardisation = fitted(
+        train_images, settings.standardise, eps=settings.zca_eps, crop=settings.crop
+    ).to(device)
+    held_out = only(images.train_images, validation)
+    parts = placed([train_images, held_out, images.test_images], settings, device, say)
     pixels_of = dict(zip(("train", "validation", "test"), parts, strict=True))
 
     def split(name: str, labels: Tensor, augmentation: Data | None = None) -> OpenedSplit:
@@ -176,16 +179,8 @@ def limited(images: Images, settings: Data) -> Images:
     order = stratified_order(images.test_labels, settings.split_seed)[:limit]
     chosen = order.sort().values
     return replace(
-        images, test_images=images.test_images[chosen], test_labels=images.test_labels[chosen]
+        images, test_images=only(images.test_images, chosen), test_labels=images.test_labels[chosen]
     )
-
-
-def middle(pixels: Tensor, side: int | None) -> Tensor:
-    """The middle square (…, side, side) of images (…, S, S), rounded as in torchvision; unchanged for None."""
-    if side is None or side == pixels.shape[-1]:
-        return pixels
-    first = round((pixels.shape[-1] - side) / 2)
-    return pixels[..., first : first + side, first : first + side]
 
 
 def split_indices(labels: Tensor, settings: Data, *, held_out: int = 0) -> tuple[Tensor, Tensor]:
@@ -211,17 +206,23 @@ def fingerprint(name: str, images: Images, *, train: Tensor, validation: Tensor)
     """
     digest = hashlib.sha256(FINGERPRINT_FORMAT)
     digest.update(f"{name}\n".encode())
-    parts = (
-        images.train_images,
-        images.train_labels,
-        images.test_images,
-        images.test_labels,
-        train,
-        validation,
-    )
-    for part in parts:
-        values = part.cpu().numpy()
-        portable = values if part.dtype == torch.uint8 else values.astype("<i8")
-        digest.update(f"{'x'.join(map(str, part.shape))}\n".encode())
-        digest.update(np.ascontiguousarray(portable).data)
+    for pixels, labels in (
+        (images.train_images, images.train_labels),
+        (images.test_images, images.test_labels),
+    ):
+        digest.update(_shape(pixels))
+        for part in parts_of(pixels, HASHED):
+            digest.update(np.ascontiguousarray(part.cpu().numpy()).data)
+        _hash_integers(digest, labels)
+    _hash_integers(digest, train)
+    _hash_integers(digest, validation)
     return digest.hexdigest()
+
+
+def _shape(values: Pixels) -> bytes:
+    return f"{'x'.join(map(str, values.shape))}\n".encode()
+
+
+def _hash_integers(digest: "hashlib._Hash", values: Tensor) -> None:
+    digest.update(_shape(values))
+    digest.update(np.ascontiguousarray(values.cpu().numpy().astype("<i8")).data)

@@ -8,29 +8,53 @@ Shapes: N images, B of a batch.
 
 from collections.abc import Sequence
 
-import psutil
 import torch
 from torch import Tensor
 
 from revconsole.data._reading import Say
+from revconsole.data._stored import Pixels, StoredImages
 from revconsole.errors import DataUnavailable
+from revconsole.records import host
+from revconsole.records.printable import size
 from revconsole.records.sections import Data
 
 SHARE_OF_FREE = 0.25
 """Fraction of a device's free memory that `auto` gives to images; the rest is for the training."""
 
 
-def placed(parts: Sequence[Tensor], settings: Data, device: torch.device, say: Say) -> list[Tensor]:
+COPIES = 2.2
+"""Multiple of the bytes of a folder's images that reading them takes at its peak: all of them, and those of each split."""
+
+
+def stays_on_disk(settings: Data, needed: int, say: Say) -> bool:
+    """Whether images of a folder, `needed` bytes once decoded, stay in a file because they would fill this machine's memory.
+
+    Raises DataUnavailable if they would, and `data.place` does not allow it.
+    """
+    peak, free = round(COPIES * needed), host.memory()[0]
+    if settings.place == "disk" or peak <= free:
+        return settings.place == "disk"
+    what = f"the images take {size(needed)} decoded, up to {size(peak)} while they are read, and {size(free)} of memory are free"
+    if settings.place != "auto":
+        raise DataUnavailable(
+            f"{what}; set data.place=disk, which keeps them in a file and reads each batch from it, or lower data.image_size"
+        )
+    say(f"{what}: they stay on the disk, and batches are read as they are needed (data.place)")
+    return True
+
+
+def placed(parts: Sequence[Pixels], settings: Data, device: torch.device, say: Say) -> list[Pixels]:
     """Images (N, C, S, S) of each split, stored as `data.place` says.
 
     say: receives a sentence if `auto` leaves them in the machine's memory. Raises DataUnavailable if they do not fit.
     """
-    if device.type == "cpu":
+    loaded = [part for part in parts if not isinstance(part, StoredImages)]
+    if device.type == "cpu" or len(loaded) < len(parts):
         return list(parts)
-    needed, free = sum(part.nbytes for part in parts), unused(device)
+    needed, free = sum(part.nbytes for part in loaded), unused(device)
     if beside_the_model(settings.place, needed, free):
         try:
-            return [part.to(device) for part in parts]
+            return [part.to(device) for part in loaded]
         except RuntimeError as error:
             if "out of memory" not in str(error):
                 raise
@@ -52,7 +76,7 @@ def beside_the_model(place: str, images: int, free: int) -> bool:
 def unused(device: torch.device) -> int:
     """Unused bytes on the device, or on the machine; torch's reserve counts as unused."""
     if device.type != "cuda":
-        return int(psutil.virtual_memory().available)
+        return host.memory()[0]
     free, _ = torch.cuda.mem_get_info(device)
     return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 

@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from revconsole.data._stored import Pixels, middle, parts_of
+
 Standardise = Literal["none", "per-channel", "per-pixel", "zca"]
 
 LEVELS = 255
@@ -62,22 +64,24 @@ class Standardisation:
         )
 
 
-def fitted(images: Tensor, kind: Standardise, *, eps: float) -> Standardisation:
+def fitted(
+    images: Pixels, kind: Standardise, *, eps: float, crop: int | None = None
+) -> Standardisation:
     """Fit to uint8 training images (N, C, S, S) on the CPU.
 
-    eps: for zca, added to each eigenvalue. Sums are over integers in float64 or int64, so neither the order of
+    crop: side of their middle that is looked at; None looks at all of each. eps: for zca, added to each eigenvalue. Sums are over integers in float64 or int64, so neither the order of
     summation nor the number of threads changes a bit.
     """
     channels = images.shape[1]
     if kind == "none":
         return _of([0.0] * channels, [1.0] * channels)
-    mean, std = channel_statistics(images)
+    mean, std = channel_statistics(images, crop)
     if kind == "per-channel":
         return _of(list(mean), [max(deviation, LEAST_DEVIATION) for deviation in std])
     if kind == "per-pixel":
         least = torch.tensor(std).mul(LEAST_SHARE).clamp_min(LEAST_DEVIATION).view(-1, 1, 1)
-        return _per_pixel(images, least)
-    return _zca(images, eps)
+        return _per_pixel(images, least, crop)
+    return _zca(images, eps, crop)
 
 
 def _of(mean: list[float], std: list[float]) -> Standardisation:
@@ -88,11 +92,11 @@ def _of(mean: list[float], std: list[float]) -> Standardisation:
     return Standardisation(shift=levels(mean), scale=levels(std))
 
 
-def _per_pixel(images: Tensor, least: Tensor) -> Standardisation:
+def _per_pixel(images: Pixels, least: Tensor, crop: int | None) -> Standardisation:
     count = len(images)
-    total, squares = torch.zeros((2, *images.shape[1:]), dtype=torch.int64)
-    for chunk in torch.split(images, CHUNK):
-        levels = chunk.to(torch.int64)
+    total, squares = torch.zeros((2, *middle(images[:1], crop).shape[1:]), dtype=torch.int64)
+    for chunk in parts_of(images, CHUNK):
+        levels = middle(chunk, crop).to(torch.int64)
         total += levels.sum(0)
         squares += (levels * levels).sum(0)
     deviation = (count * squares - total * total).double().sqrt() / count  # (C, S, S)
@@ -102,30 +106,30 @@ def _per_pixel(images: Tensor, least: Tensor) -> Standardisation:
     )
 
 
-def _zca(images: Tensor, eps: float) -> Standardisation:
-    mean, covariance = _moments(images)
+def _zca(images: Pixels, eps: float, crop: int | None) -> Standardisation:
+    mean, covariance = _moments(images, crop)
     with _one_thread():
         values, vectors = torch.linalg.eigh(covariance)
     # Rounding can make zero eigenvalues slightly negative.
     gains = (values.clamp_min(0) + eps).rsqrt()
     whitening = (vectors * gains) @ vectors.T
     return Standardisation(
-        shift=(LEVELS * mean).float().view(images.shape[1:]),
+        shift=(LEVELS * mean).float().view(middle(images[:1], crop).shape[1:]),
         scale=torch.full((1, 1, 1), float(LEVELS)),
         whitening=whitening.float(),
     )
 
 
-def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
+def _moments(images: Pixels, crop: int | None) -> tuple[Tensor, Tensor]:
     """Mean (D,) and covariance (D, D) of pixels in [0, 1], float64.
 
     Products of grey levels are integers, and the sum of a hundred billion of them still fits 53 bits.
     """
-    count, size = len(images), images[0].numel()
+    count, size = len(images), middle(images[:1], crop).numel()
     total = torch.zeros(size, dtype=torch.float64)
     products = torch.zeros(size, size, dtype=torch.float64)
-    for chunk in torch.split(images, CHUNK):
-        levels = chunk.flatten(1).double()
+    for chunk in parts_of(images, CHUNK):
+        levels = middle(chunk, crop).flatten(1).double()
         total += levels.sum(0)
         products.addmm_(levels.T, levels)
     mean = total / count
@@ -144,15 +148,19 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(
+    images: Pixels, crop: int | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and population standard deviation of uint8 images (N, C, S, S) on the CPU, in [0, 1] units.
+
+    crop: side of their middle that is looked at; None looks at all of each.
 
     Computed from the counts of the 256 grey levels, so no sum is rounded.
     """
     counts = [[0] * 256 for _ in range(images.shape[1])]
-    for chunk in torch.split(images, COUNTED):
+    for chunk in parts_of(images, COUNTED):
         for channel, totals in enumerate(counts):
-            levels = chunk[:, channel].numpy().reshape(-1)
+            levels = middle(chunk, crop)[:, channel].numpy().reshape(-1)
             histogram = np.bincount(levels, minlength=256).tolist()
             totals[:] = [total + more for total, more in zip(totals, histogram, strict=True)]
 

@@ -8,6 +8,7 @@ patch is cut. One pair is cut from each image, by `data.cut_seed`: the same sour
 Shapes: N images, C channels, S pixels of height and width, p pixels of a patch.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from revconsole.data._images import Images
 from revconsole.data._reading import Say
 from revconsole.data._reading import read as read_source
+from revconsole.data._stored import Pixels, parts_of
 from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.datasets.sources import source_of
 from revconsole.records.keys import key
@@ -48,6 +50,9 @@ DIRECTIONS = np.array(
 )
 """Direction of each class: (down, right)."""
 
+AT_ONCE = 1024
+"""Images cut at a time."""
+
 Places = NDArray[np.int64]
 """Upper left corners (N, 2): row, column."""
 
@@ -68,14 +73,18 @@ def read(folder: Path, settings: Data, say: Say) -> Images:
     )
 
 
-def cut(images: Tensor, settings: Data, *, part: int) -> tuple[Tensor, Tensor]:
+def cut(images: Pixels, settings: Data, *, part: int) -> tuple[Tensor, Tensor]:
     """Pairs uint8 (N, 2C, p, p) and labels int64 (N,), from uint8 images (N, C, S, S).
 
     part: 0 for training and 1 for test images, whose draws are independent.
     """
     first, second, labels = places(len(images), images.shape[-1], settings, part=part)
-    patches = [_patches(images, corners, settings.patch_side) for corners in (first, second)]
-    return torch.cat(patches, dim=1), torch.from_numpy(labels)
+    pairs = []
+    for start, some in zip(itertools.count(0, AT_ONCE), parts_of(images, AT_ONCE), strict=False):
+        own = slice(start, start + len(some))
+        patches = [_patches(some, corners[own], settings.patch_side) for corners in (first, second)]
+        pairs.append(torch.cat(patches, dim=1))
+    return torch.cat(pairs), torch.from_numpy(labels)
 
 
 def places(

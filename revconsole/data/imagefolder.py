@@ -5,8 +5,8 @@ with parts to validate and to test on beside it; or the labels come from a file,
 on, a fifth of all images, chosen once by a fixed seed, is tested on, each class in proportion to within one image.
 
 Images are turned upright, made 8-bit RGB on white, fitted (`data.fit`: cut to the middle square, squashed, or whole
-between black bars) and scaled (antialiased) to `data.image_size`: once, in threads, and kept as one file in the data folder for as long as the files hold the same
-bytes.
+between black bars) and scaled (antialiased) to `data.image_size`: once, and kept in the data folder for as long as the
+files hold the same bytes, whether in memory while a run trains or, `data.place`, on the disk (see `_pixel_file`).
 
 Shapes: N images, S pixels of height and width.
 """
@@ -22,7 +22,10 @@ import torch
 from revconsole.data._decoding import Decoded, decoded
 from revconsole.data._images import Images
 from revconsole.data._order import stratified_order
+from revconsole.data._pixel_file import stored
+from revconsole.data._placing import stays_on_disk
 from revconsole.data._reading import Say
+from revconsole.data._stored import StoredImages, only
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.datasets.image_files import TEST_SHARE, ImageList, Labelled
@@ -72,9 +75,13 @@ def read(folder: Path, settings: Data, say: Say) -> Images:
     listing, frame = images_of(settings), frame_of(settings)
     parts = (listing.train, listing.validation, listing.test)
     files = [file for part in parts for file, _ in part]
-    name = hashlib.sha256(str(listing.root).encode(errors="replace")).hexdigest()[:16]
-    cache = folder / "imagefolder" / f"{name}-{frame.label}.npz"
-    images = decoded(files, cache, frame=frame, say=say)
+    which = str(listing.root) if settings.labels is None else f"{listing.root}\n{settings.labels}"
+    name = hashlib.sha256(which.encode(errors="replace")).hexdigest()[:16]
+    cache = folder / "imagefolder"
+    if stays_on_disk(settings, len(files) * frame.values, say):
+        images = stored(files, cache, f"{name}-{frame.label}", frame=frame, say=say)
+    else:
+        images = decoded(files, cache / f"{name}-{frame.label}.npz", frame=frame, say=say)
     _report(images, files, settings, say)
     return _assembled(listing, parts, images, frame)
 
@@ -148,7 +155,8 @@ def _assembled(
     frame: PixelFrame,
 ) -> Images:
     """Images and labels of the readable files, as training (then validation) and test."""
-    pixels = torch.from_numpy(images.pixels)
+    found = images.pixels
+    pixels = found if isinstance(found, StoredImages) else torch.from_numpy(found)
     good = torch.from_numpy(images.good)
     labels = torch.tensor([label for part in parts for _, label in part], dtype=torch.int64)[good]
     ends = np.cumsum([len(part) for part in parts])
@@ -160,10 +168,11 @@ def _assembled(
     if not test.any():
         raise DataUnavailable(f"{listing.root} has no readable test image; add some")
     _refuse_lost_classes(listing, labels[train])
+    first = torch.cat([train.nonzero(), held_out.nonzero()]).flatten()
     return Images(
-        train_images=torch.cat([pixels[train], pixels[held_out]]),
-        train_labels=torch.cat([labels[train], labels[held_out]]),
-        test_images=pixels[test],
+        train_images=only(pixels, first),
+        train_labels=labels[first],
+        test_images=only(pixels, test),
         test_labels=labels[test],
         names=listing.classes,
         read=_what_was_read(listing, images, frame),

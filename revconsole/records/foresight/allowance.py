@@ -75,7 +75,7 @@ def allowance(plan: Plan, device: Literal["cpu", "cuda"], *, images: int = 0) ->
 def placed_bytes(plan: Plan, device: Literal["cpu", "cuda"], *, images: int = 0) -> int:
     """Bytes of the images of all splits that lie where the training takes its memory."""
     on_host = device == "cuda" and plan.data.place == "host"
-    return 0 if on_host else data_bytes(plan, images=images)
+    return 0 if on_host or plan.data.place == "disk" else data_bytes(plan, images=images)
 
 
 def data_bytes(plan: Plan, *, images: int = 0) -> int:

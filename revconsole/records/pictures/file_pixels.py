@@ -69,6 +69,11 @@ class PixelFrame(NamedTuple):
         return f"{self.height}×{self.width} pixels, {self.fit}"
 
     @property
+    def values(self) -> int:
+        """Values of an image, three channels; bytes, as each is one."""
+        return 3 * self.height * self.width
+
+    @property
     def label(self) -> str:
         """The frame as a part of a file's name."""
         size = str(self.height) if self.height == self.width else f"{self.height}x{self.width}"

@@ -100,8 +100,8 @@ class Data(Section):
     """Leave out the images that do not fill the last batch of an epoch, others each epoch; unset trains on them, too."""
     prefetch: int | None = Field(default=None, ge=0, le=64)
     """Training batches made ahead in a thread, the same ones: 0 makes each when needed, unset decides by their cost."""
-    place: Literal["auto", "device", "host"] = "auto"
-    """Where the images lie: on the GPU that trains, or on the host, moved batch by batch; auto: on the GPU, if they take a quarter of its free memory or less. The batches are the same."""
+    place: Literal["auto", "device", "host", "disk"] = "auto"
+    """Where the images lie: on the GPU that trains, in the memory of the host, or (of a folder) decoded in a file on the disk, moved batch by batch; auto: on the GPU, if they take a quarter of its free memory or less, and on the disk, if they would fill the host's. The batches are the same."""
     fingerprint: str | None = Field(
         default=None, min_length=12, max_length=64, examples=["84c13c91b242"]
     )

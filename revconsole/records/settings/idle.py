@@ -119,6 +119,8 @@ def _columns(plan: Plan) -> str:
 
 
 def _place(plan: Plan) -> str:
+    if plan.data.place == "disk":
+        return _folder(plan)
     device = plan.train.device
     return f"needs a GPU, and train.device is {device}" if device == "cpu" else ""
 
@@ -248,7 +250,7 @@ NEEDS: dict[str, Need] = {
     "data.on_bad_image": Need(("data.dataset", "data.source"), _folder),
     "data.mixup": Need(("objective.name",), _mixing),
     "data.cutmix": Need(("objective.name",), _mixing),
-    "data.place": Need(("train.device",), _place),
+    "data.place": Need(("train.device", "data.dataset", "data.source"), _place),
     "model.mlp_ratio": Need(("model.mlp_width",), _mlp_ratio, has_default_effect=True),
     "model.drop_path": Need(("model.depth",), _drop_path),
     "model.pretrained": Need(("model.weights",), _published),

@@ -76,7 +76,7 @@ class BoundaryProbe:
     def _report(self, step: int, epoch: int, *, tested: bool = False) -> None:
         state = self._state
         first, second = state.data.names
-        box = box_around(as_points(state.data.train.images))
+        box = box_around(as_points(state.data.train.images[:]))
         self._emit(
             Bounded(
                 step=step,

@@ -123,7 +123,7 @@ def _of_dataset(source: str, own: OpenedData, data: Path, say: Callable[[str], N
     labels = [other.names[label] for label in other.test.labels.tolist()]
     return Pictured(
         source=f"test images of {source}",
-        split=_as_own(other.test.images, own),
+        split=_as_own(other.test.images[:], own),
         names=[f"{source} {number}" for number in range(len(labels))],
         truths=[name if name in own.names else None for name in labels],
     )

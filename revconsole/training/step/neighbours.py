@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from revconsole.data import OpenedSplit, moved
+from revconsole.data import OpenedSplit, moved, only
 from revconsole.training.setup.training_state import TrainingState
 
 NEIGHBOURS = 20
@@ -60,7 +60,8 @@ def features_of(state: TrainingState, model: nn.Module, images: Tensor) -> Tenso
 def evenly(split: OpenedSplit, most: int) -> OpenedSplit:
     """At most `most` images of a split, evenly spread."""
     every = -(-len(split) // most)
-    return replace(split, images=split.images[::every], labels=split.labels[::every])
+    chosen = slice(None, None, every)
+    return replace(split, images=only(split.images, chosen), labels=split.labels[chosen])
 
 
 def evenly_count(images: int, most: int) -> int:
