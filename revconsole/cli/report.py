@@ -13,6 +13,7 @@ from revconsole.lab.lab import Lab
 from revconsole.lab.report.drawing import drawn
 from revconsole.lab.report.figures.inspected import left_out
 from revconsole.lab.report.grouping import together
+from revconsole.lab.report.layers import layers as layers_of
 from revconsole.lab.report.results import Results
 from revconsole.lab.report.shown_table import Table
 from revconsole.lab.report.table import ABOVE, COLUMNS, UNASKED, refuse_unknown_columns, table
@@ -45,6 +46,9 @@ Weights = Annotated[
         "--weights/--no-weights",
         help="Draw attention and position encodings of one run of each arm, from its checkpoint and data.",
     ),
+]
+Layers = Annotated[
+    bool, typer.Option("--layers", help="Add the layers of each model to the appendix.")
 ]
 TwoColumns = Annotated[
     bool,
@@ -79,6 +83,7 @@ def report(
     ] = "",
     columns: Columns = "",
     weights: Weights = True,
+    layers: Layers = False,
     two_columns: TwoColumns = False,
 ) -> None:
     """Print the results of a study or of some runs, and write them as documents with figures.
@@ -105,6 +110,7 @@ def report(
         undrawn=undrawn,
         columns=asked,
         two_columns=two_columns,
+        layers=layers_of(results) if layers else (),
     )
     for sentence in left_out(results, inspections):
         output.say(sentence)

@@ -37,7 +37,8 @@ def write_layers(path: Path, names: Sequence[str], models: Sequence[Sequence[Mod
     return path
 
 
-def _tables(names: Sequence[str], models: Sequence[Sequence[ModuleCost]]) -> list[Table]:
+def layer_tables(names: Sequence[str], models: Sequence[Sequence[ModuleCost]]) -> list[Table]:
+    """A table for each model, with a row for each kind of module."""
     return [
         Table(
             caption=f"Layers of {name}",
@@ -50,12 +51,14 @@ def _tables(names: Sequence[str], models: Sequence[Sequence[ModuleCost]]) -> lis
 
 
 def _latex(names: Sequence[str], models: Sequence[Sequence[ModuleCost]]) -> str:
-    shown = [as_latex.tabular(t, f"layers-{n}") for n, t in enumerate(_tables(names, models), 1)]
+    shown = [
+        as_latex.tabular(t, f"layers-{n}") for n, t in enumerate(layer_tables(names, models), 1)
+    ]
     return "\n\n".join([as_latex.PACKAGES, *shown]) + "\n"
 
 
 def _markdown(names: Sequence[str], models: Sequence[Sequence[ModuleCost]]) -> str:
-    shown = [line for table in _tables(names, models) for line in as_markdown.tabular(table)]
+    shown = [line for table in layer_tables(names, models) for line in as_markdown.tabular(table)]
     return "\n\n".join(shown) + "\n"
 
 

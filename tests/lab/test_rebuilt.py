@@ -1,14 +1,21 @@
 """The figure of what a reversible backward loses, block by block, and figures for a page of two columns."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from matplotlib.text import Text
+from timm.models.vision_transformer import VisionTransformer
 
+from revconsole.lab.layer_files import layer_tables
 from revconsole.lab.report import drawing, writing
 from revconsole.lab.report import results as reported
+from revconsole.lab.report.document import DrawnFigure, document
 from revconsole.lab.report.figures import loss_curves, rebuilt
+from revconsole.lab.report.formats import as_latex
+from revconsole.lab.report.layers import layers
+from revconsole.records.findings.modules import ModuleCost
 from revconsole.records.logs.events import EpochFinished, Finished, Measured, Started
 from revconsole.records.logs.per_block import of_block
 from revconsole.records.sections import Train
@@ -27,7 +34,7 @@ def results(store):
 
     def run(arm, seed, scheme):
         plan = Plan(
-            name=f"{arm}-s{seed}", seed=seed, train=Train(epochs=1), scheme=scheme, model=Vit(depth=BLOCKS),
+            name=f"{arm}-s{seed}", seed=seed, train=Train(epochs=1), scheme=scheme, model=Vit(depth=BLOCKS, dim=16, heads=2, patch=4),
             backward="stored" if arm == "plain" else "reversible",
         )  # fmt: skip
         run_id = store.create(plan, {})
@@ -107,11 +114,57 @@ def test_a_figure_for_one_of_two_columns_is_as_wide_as_that_and_its_letters_can_
     assert wide.get_figwidth() == pytest.approx(6.2), "the width is asked for each time"
 
 
-def test_in_latex_tables_span_both_columns_and_narrow_figures_one(results):
-    writing.write(results, Path("out"), ["tex"], ["pdf"], two_columns=True)
+def test_in_latex_tables_span_both_columns_and_layers_stand_in_the_appendix(results):
+    appendix = layer_tables(
+        ["all arms"],
+        [
+            [
+                ModuleCost(
+                    name="head",
+                    kind="Linear",
+                    inputs=(1, 16),
+                    calls=1,
+                    outputs=(1, 10),
+                    parameters=170,
+                    multiply_adds=160,
+                )
+            ]
+        ],
+    )
+    writing.write(
+        results, Path("out"), ["tex", "md", "html"], [], two_columns=True, layers=appendix
+    )
+    for name in ("report.md", "report.html"):
+        assert "Layers of all arms" in Path("out", name).read_text(encoding="utf-8")
     text = Path("out/report.tex").read_text(encoding="utf-8")
 
     assert r"\begin{table*}" in text
     assert r"\begin{table}" not in text
-    assert r"\begin{figure}" in text
-    assert r"\begin{figure*}" not in text
+    assert r"\caption{Layers of all arms}" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "two_columns", "environment"),
+    [(1.0, True, "figure"), (1.9, True, "figure*"), (1.9, False, "figure")],
+)
+def test_in_latex_a_figure_that_is_wider_than_a_column_spans_both(
+    results, width, two_columns, environment
+):
+    figure = DrawnFigure(name="curves", caption="", files={"pdf": Path("curves.pdf")}, width=width)
+    placed = as_latex.render(replace(document(results, (figure,)), two_columns=two_columns))
+
+    assert f"\\begin{{{environment}}}" in placed
+    assert f"\\end{{{environment}}}" in placed
+
+
+def test_arms_that_share_a_model_share_a_table_of_its_layers(results):
+    (shown,) = layers(results)
+    model = VisionTransformer(
+        img_size=8, patch_size=4, in_chans=1, num_classes=10, embed_dim=16, depth=BLOCKS, num_heads=2, mlp_ratio=4
+    )  # fmt: skip
+
+    assert shown.caption == "Layers of plain, lossy, exact"
+    times, counts = shown.headings.index("times"), shown.headings.index("parameters")
+    numbers = [(int(row[times] or 1), int(row[counts].replace(",", ""))) for row in shown.rows[:-1]]
+    own = sum(parameter.numel() for parameter in model.parameters())
+    assert sum(count * each for count, each in numbers) == own

@@ -46,6 +46,8 @@ class Document:
     """The folder to which the files of figures are relative."""
     left_out: tuple[str, ...] = ()
     """Sentences on the figures that could not be made."""
+    layers: tuple[Table, ...] = ()
+    """The layers of each model, for the appendix; empty if they were not asked for."""
     two_columns: bool = False
     """Whether the page has two columns, which tables and wide figures span."""
 

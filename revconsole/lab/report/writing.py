@@ -26,6 +26,7 @@ from revconsole.lab.report.figures.inspected import Inspections, lost
 from revconsole.lab.report.figures.sheet import Sheet
 from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.results import Results
+from revconsole.lab.report.shown_table import Table
 from revconsole.lab.report.table import UNASKED, refuse_unknown_columns
 
 FORMATS = {module.SUFFIX: module.render for module in (as_markdown, as_latex, as_csv, as_html)}
@@ -46,11 +47,12 @@ def write(
     undrawn: str = "",
     columns: Sequence[str] = UNASKED,
     two_columns: bool = False,
+    layers: Sequence[Table] = (),
 ) -> list[Path]:
     """Write `report.FORMAT` for each format, and every figure in each of its formats; returns the files.
 
     inspections: inspected weights by run. undrawn: why there are no figures. columns: those of the table by name.
-    two_columns: whether the page has two, so that figures are as wide as one. Raises UnknownName for a format or column,
+    two_columns: whether the page has two, so that figures are as wide as one. layers: tables for the appendix. Raises UnknownName for a format or column,
     StoreError if the folder cannot be written, and RevconsoleError for figures without matplotlib.
     """
     refuse_unknown(formats, figures)
@@ -60,7 +62,9 @@ def write(
         drawn = draw(results, folder, figures, inspections, two_columns) if figures else ()
         lacking = (*([undrawn] if undrawn else []), *lost(results, inspections))
         written = replace(
-            document(results, drawn, folder, lacking, columns), two_columns=two_columns
+            document(results, drawn, folder, lacking, columns),
+            two_columns=two_columns,
+            layers=tuple(layers),
         )
         files = [folder / path for figure in drawn for path in figure.files.values()]
         for word in formats:

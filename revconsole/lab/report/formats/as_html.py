@@ -45,7 +45,9 @@ def render(document: Document) -> str:
         f"<h2>Methods</h2><p>{escape(document.methods)}</p>",
         *(_figure(figure, document) for figure in document.figures if figure.first(*KINDS)),
         *(f'<p class="note">{escape(sentence)}</p>' for sentence in document.left_out),
-        *([f"<h2>Appendix</h2><p><b>What was read.</b> {escape(document.read)}</p>"] if document.read else ()),
+        *(["<h2>Appendix</h2>"] if document.read or document.layers else ()),
+        *([f"<p><b>What was read.</b> {escape(document.read)}</p>"] if document.read else ()),
+        *map(_table, document.layers),
         "</body></html>",
         "",
     ])  # fmt: skip

@@ -63,6 +63,8 @@ def render(document: Document) -> str:
     parts += [f"% {escape(sentence)}" for sentence in document.left_out]
     if document.read:
         parts.append(f"\\paragraph{{Appendix: what was read.}} {escape(document.read)}")
+    appendix = [tabular(shown, f"{label}-layers-{n}") for n, shown in enumerate(document.layers, 1)]
+    parts += map(_spanning, appendix) if document.two_columns else appendix
     return "\n\n".join(parts) + "\n"
 
 

@@ -29,8 +29,11 @@ def render(document: Document) -> str:
         if path := figure.first("svg", "png"):
             parts += [f"![{escape(figure.caption)}]({quote(str(path))})", escape(figure.caption)]
     parts += [escape(sentence) for sentence in document.left_out]
+    if document.read or document.layers:
+        parts.append("## Appendix")
     if document.read:
-        parts += ["## Appendix", f"**What was read:** {escape(document.read)}"]
+        parts.append(f"**What was read:** {escape(document.read)}")
+    parts += [part for shown in document.layers for part in tabular(shown)]
     return "\n\n".join(parts) + "\n"
 
 
