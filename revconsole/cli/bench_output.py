@@ -249,10 +249,7 @@ def _as_text(figure: Figure) -> "Text":
     """A figure as text with colours: its title, the plot, its legend."""
     from rich.text import Text  # only where something is drawn
 
-    marks = [
-        Mark(letter=canvas.letter(n), colour=of_curve(n, dark=True))
-        for n in range(len(figure.curves))
-    ]
+    marks = [Mark(letter=canvas.letter(n), colour=of_curve(n)) for n in range(len(figure.curves))]
     text = Text(f"{figure.title} ({figure.y_label})\n", style="bold")
     text.append_text(
         Text.from_ansi(measured_points(figure, marks, WIDTH, HEIGHT), style="not bold")

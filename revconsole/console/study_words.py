@@ -1,9 +1,11 @@
 """Study words: what a screen says of a study: its question and what is known of it, and what its runs would take."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.text import Text
 
+from revconsole.console import study_rows
+from revconsole.console.colours import themed
 from revconsole.lab.board import View
 from revconsole.records.printable import one_line, plural
 from revconsole.records.search.planned_search import PlannedSearch
@@ -39,3 +41,27 @@ def estimate(view: View) -> str:
         [f"Odd: {plural(len(view.notes), 'thing')}, on the screen behind."] if view.notes else []
     )
     return "\n".join(lines)
+
+
+def left(view: View, measuring: str, width: int, variables: Mapping[str, str]) -> Text:
+    """How many runs are done and failed, what trains, and what is left. measuring: the arm that is being measured."""
+    if view.problem:
+        return Text()
+    failed = study_rows.failed(view.standing)
+    text = Text(view.tally if view.standing else "nothing of this study has been launched")
+    if view.note:
+        text.append(f"\n{one_line(view.note)}")
+    if failed:
+        text.append(f", {failed} failed", style=themed(variables, "text-error"))
+    if view.workers:
+        text.append(f"\ntrained by {one_line(view.workers)}")
+    if training := study_rows.by_device(view.standing, width):
+        text.append(f"\n{training}")
+    if measuring:
+        text.append(f"\nmeasuring a few steps of {one_line(measuring)}")
+    elif view.forecast.left:
+        text.append(f"\ntime left: {view.forecast.sentence}\nmemory: {view.memory}")
+    if view.notes:
+        more = f" ({len(view.notes) - 1} more above)" if view.notes[1:] else ""
+        text.append(f"\nodd: {one_line(view.notes[0], 120)}{more}")
+    return text

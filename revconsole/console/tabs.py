@@ -1,6 +1,6 @@
 """Tabs: the four places that a digit or a click on the first line of a screen leads to from everywhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rich.style import Style
@@ -31,21 +31,20 @@ BINDINGS: list[BindingType] = [
 
 
 def line(theme: dict[str, str], screen: object, room: int) -> Text:
-    """The tabs, that of the screen set off; empty if they do not fit into `room` cells."""
+    """The tabs, that of the screen set off; the others as digits where `room` cells are few, and nothing where they are fewer."""
     here = screen.tab if isinstance(screen, Newest) else ""
-    for gap in GAPS:
-        text = Text(" " * gap).join(_shown(theme, here))
-        if len(text) <= room:
-            return text
-    return Text()
+    forms = [(TABS, gap) for gap in GAPS]
+    forms.append(({tab: words if tab == here else words[0] for tab, words in TABS.items()}, 1))
+    laid = (Text(" " * gap).join(_shown(theme, here, words)) for words, gap in forms)
+    return next((text for text in laid if len(text) <= room), Text())
 
 
-def _shown(theme: dict[str, str], here: str) -> Iterator[Text]:
-    for tab, words in TABS.items():
+def _shown(theme: dict[str, str], here: str, words: Mapping[str, str]) -> Iterator[Text]:
+    for tab, said in words.items():
         style = (
             f"bold {themed(theme, 'text-primary')}" if tab == here else f"not bold {muted(theme)}"
         )
-        yield Text(words, style=Style.parse(style) + Style(meta={META: tab}))
+        yield Text(said, style=Style.parse(style) + Style(meta={META: tab}))
 
 
 async def go(app: App[Any], tab: str) -> None:

@@ -36,7 +36,7 @@ async def test_the_overlay_is_live(opened, recorder):
     one, first = recorder.begin("one")
     two, second = recorder.begin("two", scheme="bdia")
     async with opened(120, 30, [one, two]) as stage:
-        await stage.shows("2 going", "training loss: nothing measured yet")
+        await stage.shows("2 going", "training loss", "nothing measured yet")
         recorder.epoch(first, 1)
         recorder.epoch(second, 1)
         stage.app.reader.wake()

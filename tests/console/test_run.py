@@ -39,7 +39,7 @@ async def test_curves_grow_while_the_run_trains(opened, recorder):
     async with opened(160, 45) as stage:
         await stage.shows("alive")
         await stage.press("enter")
-        await stage.shows("loss: nothing measured yet")
+        await stage.shows("loss", "nothing measured yet")
         recorder.epoch(attempt, 1)
         stage.app.reader.wake()
         await stage.shows("loss (nats)", "img/s", "step 10/40")
@@ -235,7 +235,7 @@ async def test_the_plot_of_errors_appears_with_the_first_probe(opened, recorder)
     async with opened() as stage:
         await stage.shows("fresh")
         await stage.press("enter")
-        await stage.shows("loss: nothing measured yet")
+        await stage.shows("loss", "nothing measured yet")
         recorder.probed(attempt, 0, reconstruction=1e-6, gradient=1e-7)
         stage.app.reader.wake()
         await stage.shows("error rebuilt 1e-06")
@@ -319,9 +319,7 @@ async def test_a_machine_that_is_fitted_has_no_loss_and_says_so(opened, recorder
     async with opened(160, 45) as stage:
         await stage.shows("vectors")
         await stage.press("enter")
-        await stage.shows(
-            "loss: a support vector machine has none", "412 support vectors", "C, gamma"
-        )
+        await stage.shows("a support vector machine has none", "412 support vectors", "C, gamma")
     attempt.close()
 
 

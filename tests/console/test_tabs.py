@@ -62,11 +62,16 @@ async def test_a_click_on_a_tab_leads_there_and_the_tab_of_the_screen_is_set_off
         assert bold == ["2 Studies"]
 
 
-async def test_a_title_keeps_its_words_where_there_is_no_room_for_tabs(opened):
+async def test_where_there_is_little_room_the_other_tabs_are_digits_and_a_title_keeps_its_words(
+    opened,
+):
     async with opened(62, 20) as stage:
-        await stage.shows("one", "two")
+        await stage.shows("one", "two", "1 Runs 2 3 4")
         assert "2 runs" in stage.line("revconsole")
-        assert "1 Runs" not in stage.text
+        assert not tabs.line(stage.app.theme_variables, stage.app.screen, 11)
+        title = stage.line("1 Runs")
+        await stage.pilot.click(Title, offset=(title.index(" 4") + 1, 0))
+        await stage.shows("disk of the store")
 
 
 async def test_keys_stand_apart_where_there_is_room_and_a_click_presses_the_one_under_it(opened):

@@ -47,12 +47,12 @@ def test_the_first_bar_is_what_was_measured_then_what_was_foreseen_then_the_othe
     assert parts.bars([told()]) == ()
 
 
-@pytest.mark.parametrize("width", [30, 36, 60, 110])
+@pytest.mark.parametrize("width", [30, 38, 60, 110])
 def test_bars_have_one_scale_and_each_letter_the_share_of_its_part(width):
     """Counted here in columns from the bytes: 4 + 36 MiB fill the row, 4 + 14 + 2 MiB half of it."""
-    _, lines = drawn(width)
+    _, lines = drawn(width, 7)
     assert {len(line) for line in lines[:3]} == {width}
-    gutter = min(9, width // 3 + 1)
+    gutter = min(10, width // 3 + 2)
     columns = width - gutter - 9
     stored = lines[2][gutter : gutter + columns]
     assert stored.count("W") + stored.count("K") + stored.count("#") == columns
@@ -65,12 +65,13 @@ def test_bars_have_one_scale_and_each_letter_the_share_of_its_part(width):
 
 def test_the_letters_are_explained_with_the_bytes_of_the_first_bar_as_far_as_there_is_room():
     _, lines = drawn(60, 8)
-    assert "W weights 4.0  K kept for backward 16.0" in lines[4]
+    assert "W weights 4.0  K kept for backward 16.0" in lines[5]
+    assert not lines[1].strip(), "bars are apart where there is room"
     _, lines = drawn(30, 4)
     assert lines[3].strip() == "W weights 4.0  K kept 16.0"
     _, lines = drawn(60, 2)
     assert len(lines) == 2
-    assert lines[1].startswith("foreseen")
+    assert lines[1].startswith(" foreseen")
 
 
 def test_the_title_says_how_far_the_foreseen_is_from_the_measured():

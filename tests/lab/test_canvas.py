@@ -275,3 +275,36 @@ def test_a_letter_on_the_way_does_not_hide_a_crossing():
     middle = [line[gutter + 26 : gutter + 30] for line in lines[5:8]]
     assert not set("ABC") & set("".join(middle)), lines
     assert all(sum(line[gutter:-2].count(letter) for line in lines) == 1 for letter in "ABC")
+
+
+@pytest.mark.parametrize("most", range(2, 12))
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(1.3e-8, 1.5e-7), (1.1e-8, 8e-8), (2.05, 2.95), (0.5, 4.2), (3.1e-4, 2e-3), (1e-7, 3e-7), (2.1e-7, 2.2e-7)],
+)  # fmt: skip
+def test_ticks_of_a_short_logarithmic_axis_are_round_and_say_their_place(low, high, most):
+    found = Scale(low, high, logarithmic=True).ticks(most)
+    assert 2 <= len(found) <= most
+    for place, text in found:
+        assert low * (1 - 1e-9) <= place <= high * (1 + 1e-9)
+        assert float(text) == pytest.approx(place, rel=1e-9)
+    digits = {len(text.partition("e")[0].replace(".", "").lstrip("0")) for _, text in found}
+    assert "e" not in found[0][1] or max(digits) - min(digits) <= 1, found
+
+
+def test_letters_at_the_ends_stand_in_the_order_of_the_values():
+    """Also where the nearest free row of the more important curve would be that of another."""
+    marks = [BLUE, RED, Mark(letter="C", colour=(0, 255, 0))]
+    for ends in ([99.0, 97.0, 95.0], [1.0, 2.0, 3.0], [50.0, 51.0, 49.0]):
+        curves = [curve([50.0, end]) for end in ends] + [curve([0.0, 100.0])]
+        lines = rows(drawn(figure(*curves), [*marks, Mark(letter="D", colour=(9, 9, 9))], 40, 12))
+        at = {
+            letter: n for n, line in enumerate(lines) for letter in "ABCD" if line[-2:-1] == letter
+        }
+        assert sorted("ABC", key=at.get) == sorted("ABC", key=lambda each: -ends["ABC".index(each)])
+        assert len(set(at.values())) == 4
+
+
+def test_a_curve_of_one_point_has_its_letter_once():
+    lines = "".join(rows(drawn(figure(curve([1.0]), curve([2.0])), [BLUE, RED], 40, 9)))
+    assert lines.count(BLUE.letter) == lines.count(RED.letter) == 1

@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from rich.color import Color, ColorSystem
 
 from revconsole.console.themes import COLOURS, SLOTS
-from revconsole.lab.curves.colours import ON_DARK, ON_LIGHT
+from revconsole.lab.curves.colours import ON_DARK, ON_LIGHT, palette
 
 VISION = {
     "usual": np.eye(3),
@@ -96,3 +97,11 @@ def test_a_curve_stands_out_from_the_ground_of_each_theme(theme):
     ground = tuple(bytes.fromhex(slots["surface"].removeprefix("#")))
     for colour in ON_LIGHT if theme == "light" else ON_DARK:
         assert contrast(colour, ground) > LEGIBLE
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_no_two_curves_become_one_colour_in_a_terminal_of_sixteen(dark):
+    """Each is one of the sixteen itself, as Rich, which writes them, finds the nearest."""
+    nearest = [Color.from_rgb(*c).downgrade(ColorSystem.STANDARD).number for c in palette(dark=dark, few=True)]  # fmt: skip
+    assert len(set(nearest)) == len(nearest) == len(ON_DARK)
+    assert (0 if dark else 15) not in nearest, "nor that of the ground"

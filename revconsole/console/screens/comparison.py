@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable
 
 from revconsole.console import readout, states
-from revconsole.console.colours import themed
+from revconsole.console.colours import of_curves, themed
 from revconsole.console.exporting import export_comparison
 from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import CURSOR, ChartGrid, PlottingScreen
@@ -185,10 +185,10 @@ class ComparisonScreen(PlottingScreen):
         """Draw each run by the letter and colour that it has in the table."""
         if not self._trading:
             return
-        dark = self.app.current_theme.dark
+        colours = of_curves(self.app)
         drawn_as = {i: self._drawn_as.get(i, i) for i in self._ids}
         marks = {
-            i: Mark(letter=self._letters[as_], colour=of_curve(self._places[as_], dark=dark))
+            i: Mark(letter=self._letters[as_], colour=of_curve(self._places[as_], colours))
             for i, as_ in drawn_as.items()
         }
         self.query_one(TradeOffs).show_scatters(compared.scatters, marks)
@@ -287,7 +287,7 @@ class ComparisonScreen(PlottingScreen):
     ) -> tuple[Text, ...]:
         s = row.summary
         drawn_as = self._drawn_as.get(s.id, s.id)
-        tint = as_style(of_curve(self._places[drawn_as], dark=self.app.current_theme.dark))
+        tint = as_style(of_curve(self._places[drawn_as], of_curves(self.app)))
         hidden = "dim " if s.id not in self.charts.shown(list(self._places)) else "bold "
         measured: tuple[str, ...] = (
             epochs(s),

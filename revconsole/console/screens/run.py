@@ -20,7 +20,7 @@ from revconsole.console.snapshot import Snapshot, WantedByScreen
 from revconsole.console.widgets.boundary_view import BoundaryView
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.log_view import LogView
-from revconsole.console.widgets.panes import Facts, Title, Words
+from revconsole.console.widgets.panes import Facts, PaneHeading, Title, Words
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.console.widgets.prompt import Prompt
 from revconsole.lab import log_lines
@@ -71,7 +71,7 @@ class RunScreen(PlottingScreen):
         with Horizontal(id="beside"):
             yield Facts(id="facts")
             with Vertical(id="log-pane"):
-                yield Words(id="log-heading", classes="heading")
+                yield PaneHeading(Text("log"), id="log-heading")
                 yield LogView(id="log")
                 yield Prompt(placeholder="words of the log", id="log-words")
         yield KeyBar()
@@ -139,12 +139,12 @@ class RunScreen(PlottingScreen):
         if self.charts.cursor is not None:
             step = self._step(self.charts.cursor)
             wall = run.times.wall(step) if step is not None else None
-        log, heading = self.query_one(LogView), self.query_one("#log-heading", Words)
+        log, heading = self.query_one(LogView), self.query_one("#log-heading", PaneHeading)
         log.show_lines(log_lines.lines(run), wall=wall)
-        heading.display = bool(log.heading) or self.has_class("-wide")
+        heading.set_class(bool(log.heading), "-chosen")
         warned = themed(self.app.theme_variables, "text-warning")
         chosen = Text(one_line(log.heading), style=warned)
-        heading.show_text(chosen if log.heading else Text("log", style="bold"))
+        heading.say(chosen if log.heading else Text("log", style="bold"))
 
     def _step(self, x: float) -> int | None:
         """The step at a place on the axis, by the curve with the most points."""

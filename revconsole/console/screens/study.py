@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,13 +21,13 @@ from revconsole.console import (
     study_rows,
     study_words,
 )
-from revconsole.console.colours import themed
 from revconsole.console.judge import Judge
 from revconsole.console.messages import Estimating, Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, confirm
 from revconsole.console.screens.live import LiveScreen
 from revconsole.console.snapshot import Snapshot, WantedByScreen
+from revconsole.console.widgets.arm_dots import ArmDots
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Problem, Title, Words
@@ -37,13 +36,15 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab.board import AskedStudy, View
 from revconsole.lab.estimate import Measurer
 from revconsole.lab.study import Standing, to_launch
-from revconsole.records.printable import one_line, plural
+from revconsole.records.printable import plural
 from revconsole.records.settings.profile import parse_assignments
 from revconsole.records.settings.typing_again import command_line
 
 FORMS = ("full form", "quick form", "as launched")
 WHAT_STOPS = "Waiting runs leave the queue; the training run stops after its step with a checkpoint. r resumes them."
 MOST_COMPARED = 8
+TEXTS = ("Title", "#facts-of-study", "Problem", "#left", "#at-hand", "#settings", "KeyBar")
+"""What stands above and below the table."""
 
 
 class StudyScreen(LiveScreen):
@@ -79,6 +80,7 @@ class StudyScreen(LiveScreen):
             yield Static(id="facts-text")
         yield Problem()
         yield LiveTable(id="arms", by_cell=True)
+        yield ArmDots()
         yield Words(id="left")
         yield Words(id="at-hand")
         yield Prompt(
@@ -117,7 +119,8 @@ class StudyScreen(LiveScreen):
         table.set_rows(study_rows.arm_rows(view, columns, self.app.theme_variables))
         if fresh and view.seeds:
             table.move_cursor(column=len(columns) - len(view.seeds))
-        self._show_left(view)
+        left = study_words.left(view, self._measuring, self.size.width, self.app.theme_variables)
+        self.query_one("#left", Words).show_text(left)
         self._show_at_hand()
         self.show_keys()
         if self._ask_at_once:
@@ -362,34 +365,20 @@ class StudyScreen(LiveScreen):
             said = study_words.facts(view.facts, view.search, view.notes)
             self.query_one("#facts-text", Static).update(said)
 
-    def _show_left(self, view: View) -> None:
-        """Show how many runs are done and failed, and what is left."""
-        if view.problem:
-            self.query_one("#left", Words).show_text(Text(""))
-            return
-        failed = study_rows.failed(view.standing)
-        text = Text(view.tally if view.standing else "nothing of this study has been launched")
-        if view.note:
-            text.append(f"\n{one_line(view.note)}")
-        if failed:
-            text.append(f", {failed} failed", style=themed(self.app.theme_variables, "text-error"))
-        if view.workers:
-            text.append(f"\ntrained by {one_line(view.workers)}")
-        if training := study_rows.by_device(view.standing, self.size.width):
-            text.append(f"\n{training}")
-        if self._measuring:
-            text.append(f"\nmeasuring a few steps of {one_line(self._measuring)}")
-        elif view.forecast.left:
-            text.append(f"\ntime left: {view.forecast.sentence}\nmemory: {view.memory}")
-        if view.notes:
-            more = f" ({len(view.notes) - 1} more above)" if view.notes[1:] else ""
-            text.append(f"\nodd: {one_line(view.notes[0], 120)}{more}")
-        self.query_one("#left", Words).show_text(text)
-
     def _show_at_hand(self) -> None:
         arm, each = self._at_hand()
         words = self.query_one("#at-hand", Words)
         words.show_text(study_rows.run_line(arm, each, self.app.theme_variables))
+        self.call_after_refresh(self._show_dots)
+
+    def _show_dots(self) -> None:
+        """Draw the arms where table and texts leave them room."""
+        view, table = self._view(self.reader.latest), self.query_one(LiveTable)
+        if view is not None:
+            texts = sum(self.query_one(name).outer_size.height for name in TEXTS)
+            room = self.size.height - texts - table.row_count - 1
+            drawn = self.query_one(ArmDots).show_arms(view, self._at_hand()[0], room)
+            table.styles.height = table.row_count + 1 if drawn else "1fr"
 
 
 def _going(view: View) -> list[Any]:

@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from revconsole.console.widgets.panes import PaneHeading
 from revconsole.lab.boundary import drawn, letters
 from revconsole.lab.curves.colours import as_style
 from revconsole.records.logs.boundary import Boundary
@@ -24,7 +25,7 @@ class BoundaryView(Vertical, can_focus=True):
 
     def compose(self) -> ComposeResult:
         """A heading and the plane."""
-        yield Static(Text("boundary"), classes="heading")
+        yield PaneHeading(Text("boundary"))
         yield Static(classes="plane")
 
     def on_resize(self, _: events.Resize) -> None:
@@ -38,12 +39,13 @@ class BoundaryView(Vertical, can_focus=True):
             self._draw()
 
     def _draw(self) -> None:
-        boundary, width, lines = self._boundary, self.size.width, self.size.height - 1
+        boundary, width, lines = self._boundary, self.size.width, self.size.height
+        lines -= self.query_one(PaneHeading).display
         if boundary is None or lines < 1:
             return
         columns = min(width, WIDEST * lines)
         heading = Text(_heading(boundary), no_wrap=True, overflow="ellipsis")
-        self.query_one(".heading", Static).update(heading)
+        self.query_one(PaneHeading).say(heading)
         plane = Text(no_wrap=True)
         for row in drawn(boundary, columns=columns, lines=lines):
             plane.append(" " * ((width - columns) // 2))

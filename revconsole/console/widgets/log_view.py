@@ -12,6 +12,8 @@ from revconsole.lab import log_lines
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import LogLine
 
+LEAST_ROOM, EDGES = 24, 3
+"""Fewest cells of a line, and those that blanks and the scrollbar take beside it."""
 COLOURS = {"note": "text-accent", "warning": "text-warning", "alarm": "text-error"}
 
 
@@ -21,12 +23,22 @@ class LogView(OptionList):
     def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id, markup=False, compact=True)
         self._shown_lines: list[LogLine] = []
+        self._broken_at = 0
         self.words, self.least = "", log_lines.LEVELS[0]
 
     def on_resize(self) -> None:
-        """Lines break elsewhere now: go on following the newest one."""
-        if self.highlighted is None:
+        """Break the lines elsewhere, and go on following the newest one."""
+        at, lines, room = self.highlighted, self._shown_lines, self._room()
+        if room != self._broken_at and lines:
+            self._broken_at = room
+            self.set_options(Option(self._shown(line)) for line in lines)
+            self.highlighted = at
+        if at is None:
             self.scroll_end(animate=False)
+
+    def _room(self) -> int:
+        """Cells of a line, also where there is no scrollbar yet."""
+        return max(LEAST_ROOM, self.size.width - EDGES)
 
     def show_lines(self, every: Sequence[LogLine], *, wall: float | None = None) -> None:
         """Show the lines that are asked for. wall: a time whose line is marked."""
@@ -37,6 +49,7 @@ class LogView(OptionList):
             known = 0
         new, self._shown_lines = lines[known:], lines
         if new:
+            self._broken_at = self._room()
             self.add_options([Option(self._shown(line)) for line in new])
         if wall is not None:
             self.highlighted = log_lines.at(lines, wall)
@@ -67,4 +80,12 @@ class LogView(OptionList):
         style = themed(self.app.theme_variables, COLOURS.get(line.level, ""))
         word = "" if line.level == "log" else f"{line.level}: "
         text.append(f"{word}{one_line(line.text, 1000)}", style=f"not dim {style}".strip())
-        return text
+        return self._hanging(text, len(when))
+
+    def _hanging(self, text: Text, indent: int) -> Text:
+        """A text in lines that fit, those after the first `indent` cells further in."""
+        if text.cell_len <= self._room():
+            return text
+        first, rest = text.divide([indent])
+        lines = rest.wrap(self.app.console, self._room() - indent)
+        return first.append_text(Text(f"\n{'':{indent}}").join(lines))

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.widget import Widget
 from textual.widgets import Static
 
 from revconsole.console import tabs
@@ -75,6 +76,28 @@ class Title(Words):
         self.show_text(text, layout=False)
 
 
+class PaneHeading(Words):
+    """The first line of a pane. Where the pane has a frame, the style sheet hides the line, and its words stand in the frame."""
+
+    def __init__(self, text: Text, *, id: str | None = None) -> None:  # noqa: A002  Textual's word
+        super().__init__(text, id=id, classes="heading")
+        self._words = text
+
+    def on_mount(self) -> None:
+        """Put the first words into the frame, too."""
+        self._frame()
+
+    def say(self, text: Text) -> None:
+        """Show one line."""
+        if text != self._words:
+            self.show_text(text, layout=False)
+            self._frame()
+
+    def _frame(self) -> None:
+        if isinstance(self.parent, Widget):
+            self.parent.border_title = self._words
+
+
 class Problem(Words):
     """Why something cannot be shown, in one or more lines; hidden without a reason."""
 
@@ -118,7 +141,7 @@ class Facts(VerticalScroll, can_focus=True):
 
     def compose(self) -> ComposeResult:
         """A heading and the pairs."""
-        yield Static(Text("facts", style="bold"), classes="heading")
+        yield PaneHeading(Text("facts", style="bold"))
         yield Static(classes="pairs")
 
     def show_pairs(self, pairs: Sequence[tuple[str, str]]) -> None:

@@ -11,19 +11,22 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
+from revconsole.console.colours import of_curves
 from revconsole.console.view_state import config_of
-from revconsole.console.widgets.panes import Words
+from revconsole.console.widgets.panes import PaneHeading
 from revconsole.console.widgets.plot_area import PlotArea
 from revconsole.lab.curves import bars, canvas, heat, legend
 from revconsole.lab.curves.canvas import Mark, PlottedFigure
-from revconsole.lab.curves.cells import Marker, usual_marker
+from revconsole.lab.curves.cells import Ink, Line, Marker, usual_marker
 from revconsole.lab.curves.colours import as_style, of_curve
 from revconsole.lab.curves.figures import Curve, Figure
 from revconsole.lab.curves.scales import Scale
+from revconsole.lab.format import fitted
 
 LEAST_HEIGHT = 4
 """Rows from which a plot is drawn under its heading."""
-LEAST_WIDTH = 16
+LEAST_WIDTH, EDGES = 16, 3
+"""Columns from which a plot is drawn, and those of its heading that blanks and the corners of a frame take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ class PlotView(Vertical, can_focus=True):
 
     def compose(self) -> ComposeResult:
         """A heading and the plot."""
-        yield Words(Text(self._title), classes="heading")
+        yield PaneHeading(Text(self._title))
         yield PlotArea()
 
     def on_mount(self) -> None:
@@ -115,18 +118,16 @@ class PlotView(Vertical, can_focus=True):
         if not self.is_attached or not self.children or not self._seen():
             return
         figure, area = self._figure, self.query_one(PlotArea)
-        height = self.size.height - 1
-        drawable = figure is not None and (
-            bool(figure.bars) or any(curve.ys for curve in figure.curves)
-        )
-        drawable = drawable and height + 1 >= LEAST_HEIGHT and self.size.width >= LEAST_WIDTH
-        area.display = drawable
+        height = self.size.height - self.query_one(PaneHeading).display
+        room = height + 1 >= LEAST_HEIGHT and self.size.width >= LEAST_WIDTH
         if figure is None or not (figure.curves or figure.bars):
-            self._say(Text(f"{self._title}: {self._absent}", no_wrap=True, overflow="ellipsis"))
+            area.display = room
+            self._say_absent(area, height if room else 0)
             return
+        area.display = room and (bool(figure.bars) or any(curve.ys for curve in figure.curves))
         marks = self._marks(figure.curves)
         self._say(self._heading(figure, marks))
-        if drawable:
+        if area.display:
             self._picture = self._drawn(figure, marks, height)
             self._vertical = (f"{figure.title}{figure.y_label}", self._picture.vertical)
             area.show_picture(self._picture)
@@ -139,8 +140,8 @@ class PlotView(Vertical, can_focus=True):
 
     def _drawn(self, figure: Figure, marks: Sequence[Mark], height: int) -> PlottedFigure:
         if figure.bars:
-            dark = self.app.current_theme.dark
-            return bars.drawn(figure, self.size.width, height, marker=self._marker, dark=dark)
+            colours = of_curves(self.app)
+            return bars.drawn(figure, self.size.width, height, marker=self._marker, colours=colours)
         if figure.by_block:
             cursor, marker = self._emphasis.cursor, self._marker
             return heat.drawn(figure, self.size.width, height, marker=marker, cursor=cursor)
@@ -166,21 +167,30 @@ class PlotView(Vertical, can_focus=True):
         self._curves = asked, picture
         return picture
 
+    def _say_absent(self, area: PlotArea, height: int) -> None:
+        """Say why there is no curve: in the middle of the pane, or in its heading where that is all there is."""
+        more = "" if height else f": {self._absent}"
+        self._say(Text(f"{self._title}{more}", no_wrap=True, overflow="ellipsis"))
+        sentence = fitted(self._absent, self.size.width - 2).center(self.size.width)
+        blank: Line = [(" " * self.size.width, Ink())]
+        lines = [[(sentence, Ink())] if row == height // 2 else blank for row in range(height)]
+        area.show_lines(lines)
+
     def _say(self, heading: Text) -> None:
-        self.query_one(".heading", Words).show_text(heading, layout=False)
+        self.query_one(PaneHeading).say(heading)
 
     def _marks(self, curves: tuple[Curve, ...]) -> list[Mark]:
-        emphasis, dark = self._emphasis, self.app.current_theme.dark
+        emphasis, colours = self._emphasis, of_curves(self.app)
         if not emphasis.letters:
             signs = canvas.letters([curve.word or curve.label for curve in curves])
             return [
-                Mark(letter=sign, colour=of_curve(place, dark=dark))
+                Mark(letter=sign, colour=of_curve(place, colours))
                 for place, sign in enumerate(signs)
             ]
         return [
             Mark(
                 letter=emphasis.letters.get(c.run_id, "?"),
-                colour=of_curve(emphasis.places.get(c.run_id, 0), dark=dark),
+                colour=of_curve(emphasis.places.get(c.run_id, 0), colours),
                 faint=bool(emphasis.front) and not c.of(emphasis.front),
             )
             for c in curves
@@ -189,7 +199,7 @@ class PlotView(Vertical, can_focus=True):
     def _heading(self, figure: Figure, marks: Sequence[Mark]) -> Text:
         """Title and unit, and as much of the legend as fits, in words at every width."""
         every = legend.headings(figure, marks, baseline=self._emphasis.baseline)
-        room = self.size.width - 2
+        room = self.size.width - EDGES
         start, entries = next(
             ((t, form) for t, form in every if cell_len(t) + sum(map(cell_len, form)) <= room),
             every[-1],

@@ -7,9 +7,9 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Static
 
 from revconsole.console.view_state import config_of
+from revconsole.console.widgets.panes import PaneHeading
 from revconsole.console.widgets.plot_area import PlotArea
 from revconsole.lab.curves import scatter as scatters
 from revconsole.lab.curves.canvas import Mark
@@ -31,7 +31,7 @@ class TradeOffView(Vertical, can_focus=True):
 
     def compose(self) -> ComposeResult:
         """A heading and the plot."""
-        yield Static(Text(self._cost), classes="heading")
+        yield PaneHeading(Text(self._cost))
         yield PlotArea()
 
     def on_mount(self) -> None:
@@ -56,19 +56,23 @@ class TradeOffView(Vertical, can_focus=True):
         if not self.is_attached or not self.children or not self.size.width:
             return
         scatter, marks = self._shown
-        area, heading = self.query_one(PlotArea), self.query_one(".heading", Static)
+        area, heading = self.query_one(PlotArea), self.query_one(PaneHeading)
         area.display = scatter is not None
         if scatter is None:
-            heading.update(Text(f"{SHORT[self._cost]}: {ABSENT}"))
+            heading.say(Text(f"{SHORT[self._cost]}: {ABSENT}"))
             return
         chosen = config_of(self.app)["drawing"]
         marker: Marker = chosen if chosen in get_args(Marker) else usual_marker()
         lines, hidden = scatters.drawn(
-            scatter, marks, self.size.width, max(2, self.size.height - 1), marker=marker
+            scatter,
+            marks,
+            self.size.width,
+            max(2, self.size.height - heading.display),
+            marker=marker,
         )
         area.show_lines(lines)
         title, more = heading_of(scatter, marks, hidden, self.size.width - 2)
-        heading.update(Text.assemble((title, "bold"), more))
+        heading.say(Text.assemble((title, "bold"), more))
 
 
 def heading_of(

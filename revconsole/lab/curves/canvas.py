@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from revconsole.lab import format as shown
 from revconsole.lab.curves import axes, scales, ticks
-from revconsole.lab.curves.cells import DOTS, Cells, Ink, Line, Marker
+from revconsole.lab.curves.cells import DOTS, Cells, Dot, Ink, Line, Marker
 from revconsole.lab.curves.colours import Colour
 from revconsole.lab.curves.figures import Curve, Figure
 from revconsole.lab.curves.scales import Scale
@@ -30,6 +30,8 @@ FAINT, USUAL, FRONT = 1, 2, 3
 """Ranks of curves; what is scattered around them has rank 0."""
 LEAST_ROWS_ABOVE, MOST_WIDER = 1.5, 2
 """Rows above the highest tick from which the upper end has a label too, and columns by which that may widen the axis."""
+LEAST_APART = 4
+"""Columns between the letter on the way of a curve and its end."""
 MARGIN = 2
 """Columns right of a plot for the letters of its curves."""
 
@@ -246,31 +248,43 @@ class _Plot:
                 self.cells.text(column, self.cells.rows - 1, sign, Ink(mark.colour))
 
     def _letters(self, pairs: Sequence[tuple[Mark, Curve]]) -> None:
-        """The letter of each curve: at its end, in the nearest free row, and once on its way."""
-        for number, (mark, curve) in enumerate(pairs):
-            ink = Ink(mark.colour, mark.faint)
-            places = list(zip(curve.xs, curve.ys, strict=True))
-            seen = [dot for point in places if self._inside(dot := self._dot(*point)) and dot]
-            if seen:
-                self._at_end(mark, seen[-1], ink)
-                if len(pairs) > 1 and not mark.faint:
-                    self._on_way(mark, seen, len(seen) * (number + 1) // (len(pairs) + 1), ink)
+        """The letter of each curve: at its end, and once on its way. pairs: what is more important first."""
+        seen = [(mark, self._seen(curve)) for mark, curve in pairs]
+        seen = [(mark, dots) for mark, dots in seen if dots]
+        self._at_ends([(mark, dots[-1]) for mark, dots in seen])
+        for number, (mark, dots) in enumerate(seen):
+            if len(pairs) > 1 and not mark.faint:
+                self._on_way(mark, dots, len(dots) * (number + 1) // (len(pairs) + 1))
 
-    def _on_way(self, mark: Mark, seen: Sequence[tuple[int, int]], wanted: int, ink: Ink) -> None:
-        """The letter where no other curve is, as near to the wanted point as there is such a place; else nowhere."""
+    def _seen(self, curve: Curve) -> list[Dot]:
+        """The dots of the points within the plot."""
+        dots = (self._dot(x, y) for x, y in zip(curve.xs, curve.ys, strict=True))
+        return [dot for dot in dots if dot is not None and self._inside(dot)]
+
+    def _on_way(self, mark: Mark, seen: Sequence[Dot], wanted: int) -> None:
+        """The letter where no other curve is and its end is not, as near to the wanted point as there is such a place."""
+        end = seen[-1][0] // self.cells.dots_across
         for number in sorted(range(len(seen)), key=lambda number: abs(number - wanted)):
             column = seen[number][0] // self.cells.dots_across
             row = seen[number][1] // self.cells.dots_down
-            if self.cells.free(column, row) and not self.cells.shared(column, row):
-                self.cells.text(column, row, mark.letter, ink)
+            free = self.cells.free(column, row) and not self.cells.shared(column, row)
+            if free and end - column >= LEAST_APART:
+                self.cells.text(column, row, mark.letter, Ink(mark.colour, mark.faint))
                 return
 
-    def _at_end(self, mark: Mark, dot: tuple[int, int], ink: Ink) -> None:
-        column, wanted = dot[0] // self.cells.dots_across + 1, dot[1] // self.cells.dots_down
-        for row in sorted(range(self.cells.rows), key=lambda row: abs(row - wanted)):
-            if self.cells.free(column, row):
-                self.cells.text(column, row, mark.letter, ink)
-                return
+    def _at_ends(self, ends: Sequence[tuple[Mark, Dot]]) -> None:
+        """The letters right of the ends of curves, in one column from the highest end to the lowest."""
+        columns = {dot[0] // self.cells.dots_across + 1 for _, dot in ends}
+        for column in columns:
+            free = [row for row in range(self.cells.rows) if self.cells.free(column, row)]
+            here = [each for each in ends if each[1][0] // self.cells.dots_across + 1 == column]
+            here = sorted(here[: len(free)], key=lambda each: each[1][1])
+            first = 0
+            for left, (mark, (_, down)) in zip(range(len(here), 0, -1), here, strict=True):
+                among = range(first, len(free) - left + 1)
+                at = min(among, key=lambda n: abs(free[n] - down // self.cells.dots_down))
+                self.cells.text(column, free[at], mark.letter, Ink(mark.colour, mark.faint))
+                first = at + 1
 
 
 def _values(figure: Figure) -> list[float]:
@@ -320,8 +334,9 @@ def _top(labels: Sequence[tuple[float, str]], scale: Scale, rows: int) -> list[t
     """The upper end of the axis with its label, where the highest label leaves a row free between them."""
     if not labels or (1 - scale.share(labels[-1][0])) * (rows - 1) < LEAST_ROWS_ABOVE:
         return []
-    power = labels[-1][1].startswith("1e")
-    text = f"1e{round(math.log10(scale.high))}" if power else f"{scale.high:,.6g}"
+    if scale.logarithmic:
+        return [tick for tick in scale.ticks(rows) if math.isclose(tick[0], scale.high)]
+    text = f"{scale.high:,.6g}"
     longest = max(len(label) for _, label in labels)
     return [(scale.high, text)] if len(text) <= longest + MOST_WIDER else []
 

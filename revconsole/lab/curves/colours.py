@@ -15,11 +15,27 @@ ON_LIGHT: tuple[Colour, ...] = (
     (82, 84, 93),
 )  # fmt: skip
 """The same hues for a light ground."""
+FEW_ON_DARK: tuple[Colour, ...] = (
+    (85, 255, 255), (255, 255, 85), (85, 255, 85), (255, 85, 255), (255, 255, 255), (255, 85, 85), (85, 85, 255),
+    (170, 170, 170),
+)  # fmt: skip
+"""For terminals of 16 colours: each is one of those, so that no two curves become the same one."""
+FEW_ON_LIGHT: tuple[Colour, ...] = (
+    (0, 0, 170), (170, 0, 0), (0, 170, 0), (170, 0, 170), (170, 85, 0), (0, 170, 170), (0, 0, 0), (85, 85, 85),
+)  # fmt: skip
+"""The same for a light ground."""
+Palette = tuple[Colour, ...]
 
 
-def of_curve(place: int, *, dark: bool) -> Colour:
-    """The colour of a curve by its place, for a dark or a light background."""
-    colours = ON_DARK if dark else ON_LIGHT
+def palette(*, dark: bool, few: bool = False) -> Palette:
+    """The colours of curves on a dark or a light ground. few: whether the terminal has 16 colours."""
+    if few:
+        return FEW_ON_DARK if dark else FEW_ON_LIGHT
+    return ON_DARK if dark else ON_LIGHT
+
+
+def of_curve(place: int, colours: Palette = ON_DARK) -> Colour:
+    """The colour of a curve by its place."""
     return colours[place % len(colours)]
 
 

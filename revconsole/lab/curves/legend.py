@@ -67,14 +67,16 @@ def forms(figure: Figure, marks: Sequence[Mark], *, baseline: str = "") -> list[
     worded_curves = all(curve.word for curve in figure.curves)
     if len(pairs) == 1 and not figure.curves[0].label:
         names = words = [""]
+    with_bests = [_entry(*each) for each in zip(words, lasts, bests, strict=True)] + more
     brief = [_entry(*each) for each in zip(words, lasts, strict=True)]
     return [
         [_entry(*each) for each in zip(names, lasts, bests, deltas, strict=True)] + more,
         [_entry(*each) for each in zip(names, lasts, bests, strict=True)] + more,
+        *([with_bests] if worded_curves else []),
         [_entry(*each) for each in zip(names, lasts, strict=True)] + more,
         *([brief + more] if worded_curves else []),
         [_entry(*each) for each in zip(names, recorded, strict=True)],
-        [_entry(*each) for each in zip(words, lasts, bests, strict=True)] + more,
+        with_bests,
         [_entry(*each) for each in zip(words, lasts, strict=True)] + more,
         [_entry(*each) for each in zip(words, recorded, strict=True)],
         [_entry(*each)[1:] for each in zip(words, recorded, strict=True)],

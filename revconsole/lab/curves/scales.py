@@ -10,6 +10,12 @@ SHRINK = 0.5
 """An axis is narrowed once the values take less than this share of it."""
 PLAIN = (-3, 4)
 """Powers of ten between which a logarithmic axis has plain numbers."""
+DIGITS = (range(1, 10), (1, 2, 5), (1, 3), (1, 5), (2, 5), (5, 8))
+"""Leading digits that the ticks of a short logarithmic axis have, from many to few."""
+FINEST = 9
+"""Most ticks more than asked for among which two round values are looked for."""
+SAME = 1 + 1e-9
+"""Two values whose ratio is below this are one."""
 CONSTANT = 1.01
 """A logarithmic axis whose values differ by less than this factor shows a whole power of ten."""
 
@@ -52,16 +58,27 @@ class Scale:
             return [(place, ticks.label(place, places)) for place in places]
         powers = ticks.whole_ticks(math.log10(self.low), math.log10(self.high), max(2, most))
         if len(powers) > 1:
-            plain = PLAIN[0] <= powers[0] and powers[-1] <= PLAIN[1]
-            return [(10.0**p, f"{10.0**p:,g}" if plain else f"1e{p}") for p in powers]
+            return _labelled([(1, power) for power in powers])
         return self._between_powers(max(2, most))
 
     def _between_powers(self, most: int) -> list[tuple[float, str]]:
-        """Ticks of a logarithmic axis shorter than a power of ten: its ends and, if there is room, what is between."""
-        ends = [self.low, self.high]
-        if most > 2:
-            ends.insert(1, math.sqrt(self.low * self.high))
-        return [(end, f"{end:.3g}") for end in ends]
+        """Ticks of a logarithmic axis that holds at most one power of ten: few of its digits, else round values."""
+        first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+        for digits in DIGITS:
+            every = [(digit, power) for power in range(first, last + 1) for digit in digits]
+            held = [(d, p) for d, p in every if self.low / SAME <= d * 10.0**p <= self.high * SAME]
+            if 2 <= len(held) <= most:
+                return _labelled(held)
+        finer = (ticks.round_ticks(self.low, self.high, most + more) for more in range(FINEST))
+        places = next((found for found in finer if len(found) > 1), [self.low, self.high])
+        shown = places if len(places) <= most else [places[0], places[-1]]
+        return [(place, ticks.label(place, places)) for place in shown]
+
+
+def _labelled(places: Sequence[tuple[int, int]]) -> list[tuple[float, str]]:
+    """Digits times powers of ten with their labels: plain numbers where all of them are short."""
+    plain = PLAIN[0] <= places[0][1] and places[-1][1] <= PLAIN[1]
+    return [(d * 10.0**p, f"{d * 10.0**p:,g}" if plain else f"{d}e{p}") for d, p in places]
 
 
 def above(low: float) -> float:
