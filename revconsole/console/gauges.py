@@ -15,8 +15,8 @@ NAME, LEAST_BAR, MOST_BAR, VALUE = 18, 8, 48, 38
 LEVELS = "▁▂▃▄▅▆▇█"
 
 
-def lines(system: System, width: int, variables: Mapping[str, str]) -> Text:
-    """The system in lines of at most `width` columns."""
+def lines(system: System, width: int, variables: Mapping[str, str], history: str = "") -> Text:
+    """The system in lines of at most `width` columns. history: heading of the charts below."""
     text = Text(no_wrap=True, overflow="ellipsis")
     for group in groups(system):
         _heading(text, group.title)
@@ -32,6 +32,10 @@ def lines(system: System, width: int, variables: Mapping[str, str]) -> Text:
     _heading(text, "trainings on this machine")
     for row in _table(system.trainings, width):
         text.append_text(row)
+    if history:
+        text.append("\n")
+        _heading(text, history)
+    text.rstrip()
     return text
 
 

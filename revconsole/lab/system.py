@@ -1,7 +1,7 @@
 """System: what this machine does now, and whose each part of it is: a run of the store, or another job."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,16 @@ class System:
     on_cards: Mapping[int, tuple[OnCard, ...]]
     uses: tuple[float, ...] = ()
     """Shares of all cores' time, oldest first."""
+
+
+def historian(system: System, summaries: Sequence[Summary]) -> Summary | None:
+    """The run whose samples tell of this machine: the newest that trains on it, else the newest that did; None without one.
+
+    summaries: newest first.
+    """
+    here = {training.id for training in system.trainings}
+    did = [run for run in summaries if run.host == system.machine.host and run.step]
+    return next((run for run in summaries if run.id in here), next(iter(did), None))
 
 
 class SystemReader:

@@ -7,11 +7,13 @@ import psutil
 import pytest
 
 from revconsole.console import gauges
-from revconsole.lab.system import OnCard, System, SystemReader
+from revconsole.lab.system import OnCard, System, SystemReader, TrainingHere, historian
 from revconsole.lab.system_words import groups
 from revconsole.records import host
 from revconsole.records.host import Host, HostReader
 from revconsole.records.nvml import Gpu, GpuProcess
+from revconsole.records.runs.run import Summary
+from revconsole.records.settings.plan import Plan
 
 GIB = 2**30
 MACHINE = Host(
@@ -129,3 +131,16 @@ def test_lines_fit_the_terminal_and_what_is_full_is_said_in_words(width):
     assert "nearly full" in text
     assert "▁▅█" in text
     assert width < 70 or max(map(len, text.splitlines())) <= width
+
+
+def test_the_history_of_the_machine_is_that_of_what_trains_here_else_of_the_newest_that_did():
+    def run(name, **more):
+        return Summary(id=name, name=name, plan=Plan(name=name), created=0.0, **{"state": "finished", "step": 9, "host": "lab7"} | more)  # fmt: skip
+
+    elsewhere, waits, new, old = run("a", host="lab8"), run("b", step=0), run("c"), run("d")
+    idle = System(machine=MACHINE, trainings=(), on_cards={})
+    every = [elsewhere, waits, new, old]
+    assert historian(idle, every) is new
+    assert historian(idle, [elsewhere, waits]) is None
+    here = TrainingHere(id="d", name="d", state="running", device="cpu", pid=1, cores=None, resident=None)  # fmt: skip
+    assert historian(dataclasses.replace(idle, trainings=(here,)), every) is old

@@ -3,12 +3,12 @@
 from abc import abstractmethod
 
 from textual import events
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.newest import Newest
-from revconsole.console.snapshot import Snapshot
+from revconsole.console.snapshot import Snapshot, WantedByScreen
 
 
 class LiveScreen(Newest, Screen[None]):
@@ -28,6 +28,12 @@ class LiveScreen(Newest, Screen[None]):
     def _on_mount(self, _: events.Mount) -> None:
         """Show everything in the colours of another theme when one is chosen."""
         self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
+
+    def ask(self, wanted: WantedByScreen) -> None:
+        """Ask the reader, unless another screen covers this one, as while a terminal is resized: it asks once it is in front."""
+        screens = [each for each in self.app.screen_stack if not isinstance(each, ModalScreen)]
+        if screens[-1:] == [self]:
+            self.reader.want(wanted)
 
     def redraw(self) -> None:
         """Show the newest snapshot again; a screen that is being opened or closed has no widgets."""

@@ -9,14 +9,13 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from revconsole.console.charts import MOST, ChartState, grid
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.steering import SteeringScreen
-from revconsole.console.snapshot import WantedByScreen, WantedFigure
+from revconsole.console.snapshot import WantedFigure
 from revconsole.console.view_state import config_of, views_of
 from revconsole.console.widgets.plot_area import PlotArea
 from revconsole.console.widgets.plot_view import Emphasis, PlotView
@@ -92,12 +91,6 @@ class PlottingScreen(SteeringScreen):
     @abstractmethod
     def look(self) -> None:
         """Ask the reader for the figures that this screen shows."""
-
-    def ask(self, wanted: WantedByScreen) -> None:
-        """Ask the reader, unless another screen covers this one, as while a terminal is resized: it asks once it is in front."""
-        screens = [each for each in self.app.screen_stack if not isinstance(each, ModalScreen)]
-        if screens[-1:] == [self]:
-            self.reader.want(wanted)
 
     def front(self) -> str:
         """The run whose curves lead: empty where all are alike."""

@@ -184,8 +184,8 @@ class PlotView(Vertical, can_focus=True):
         if not emphasis.letters:
             signs = canvas.letters([curve.word or curve.label for curve in curves])
             return [
-                Mark(letter=sign, colour=of_curve(place, colours))
-                for place, sign in enumerate(signs)
+                Mark(letter=sign if curve.label else "", colour=of_curve(place, colours))
+                for place, (sign, curve) in enumerate(zip(signs, curves, strict=True))
             ]
         return [
             Mark(

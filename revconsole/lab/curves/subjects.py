@@ -66,6 +66,18 @@ FAMILIES: Mapping[str, FigureSubject] = {
     BY_PART: PARTS,
 }
 """Quantities that several metrics measure, by the name under which a screen asks for them; so is `MEMORY`."""
+OF_MACHINE: Mapping[str, FigureSubject] = {
+    name: FigureSubject(title=title, metrics=((name, ""),))
+    for name, title in (
+        ("cpu_use", "processors in use"),
+        ("memory_used_bytes", "memory in use"),
+        ("gpu_use", "card in use"),
+        ("gpu_memory_bytes", "memory of the card in use"),
+        ("gpu_temperature", "temperature of the card"),
+        ("gpu_power", "power of the card"),
+    )
+}
+"""What a run measures of its machine, by the name of the metric."""
 BY_BLOCK = " by block"
 """End of the name of what is measured for every block."""
 PEAK_OF: Mapping[str, str] = {
@@ -97,6 +109,8 @@ def subject(name: str, runs: Sequence[Run]) -> FigureSubject:
         return DEVICE_MEMORY if on_device else host
     if name in FAMILIES:
         return FAMILIES[name]
+    if name in OF_MACHINE:
+        return OF_MACHINE[name]
     if name.endswith(BY_BLOCK):
         return _by_block(name, runs)
     return FigureSubject(title=name.replace("_", " "), metrics=((name, ""),))
