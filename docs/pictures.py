@@ -101,8 +101,8 @@ SHOTS = {
     ),
     "study": Shot(
         title="revconsole: a study",
-        columns=94,
-        rows=15,
+        columns=110,
+        rows=25,
         study=True,
         shows=("seed 2", "12 of 12", "finished"),
     ),
