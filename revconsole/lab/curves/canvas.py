@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from revconsole.lab import format as shown
-from revconsole.lab.curves import axes, scales, ticks
+from revconsole.lab.curves import axes, lettering, scales, ticks
 from revconsole.lab.curves.cells import DOTS, Cells, Dot, Ink, Line, Marker
 from revconsole.lab.curves.colours import Colour
 from revconsole.lab.curves.figures import Curve, Figure
@@ -30,8 +30,6 @@ FAINT, USUAL, FRONT = 1, 2, 3
 """Ranks of curves; what is scattered around them has rank 0."""
 LEAST_ROWS_ABOVE, MOST_WIDER = 1.5, 2
 """Rows above the highest tick from which the upper end has a label too, and columns by which that may widen the axis."""
-LEAST_APART = 4
-"""Columns between the letter on the way of a curve and its end."""
 MARGIN = 2
 """Columns right of a plot for the letters of its curves."""
 
@@ -251,40 +249,17 @@ class _Plot:
         """The letter of each curve: at its end, and once on its way. pairs: what is more important first."""
         seen = [(mark, self._seen(curve)) for mark, curve in pairs]
         seen = [(mark, dots) for mark, dots in seen if dots]
-        self._at_ends([(mark, dots[-1]) for mark, dots in seen])
+        ends = [(mark.letter, Ink(mark.colour, mark.faint), dots[-1]) for mark, dots in seen]
+        lettering.at_ends(self.cells, ends)
         for number, (mark, dots) in enumerate(seen):
             if len(pairs) > 1 and not mark.faint:
-                self._on_way(mark, dots, len(dots) * (number + 1) // (len(pairs) + 1))
+                wanted = len(dots) * (number + 1) // (len(pairs) + 1)
+                lettering.on_way(self.cells, mark.letter, Ink(mark.colour), dots, wanted)
 
     def _seen(self, curve: Curve) -> list[Dot]:
         """The dots of the points within the plot."""
         dots = (self._dot(x, y) for x, y in zip(curve.xs, curve.ys, strict=True))
         return [dot for dot in dots if dot is not None and self._inside(dot)]
-
-    def _on_way(self, mark: Mark, seen: Sequence[Dot], wanted: int) -> None:
-        """The letter where no other curve is and its end is not, as near to the wanted point as there is such a place."""
-        end = seen[-1][0] // self.cells.dots_across
-        for number in sorted(range(len(seen)), key=lambda number: abs(number - wanted)):
-            column = seen[number][0] // self.cells.dots_across
-            row = seen[number][1] // self.cells.dots_down
-            free = self.cells.free(column, row) and not self.cells.shared(column, row)
-            if free and end - column >= LEAST_APART:
-                self.cells.text(column, row, mark.letter, Ink(mark.colour, mark.faint))
-                return
-
-    def _at_ends(self, ends: Sequence[tuple[Mark, Dot]]) -> None:
-        """The letters right of the ends of curves, in one column from the highest end to the lowest."""
-        columns = {dot[0] // self.cells.dots_across + 1 for _, dot in ends}
-        for column in columns:
-            free = [row for row in range(self.cells.rows) if self.cells.free(column, row)]
-            here = [each for each in ends if each[1][0] // self.cells.dots_across + 1 == column]
-            here = sorted(here[: len(free)], key=lambda each: each[1][1])
-            first = 0
-            for left, (mark, (_, down)) in zip(range(len(here), 0, -1), here, strict=True):
-                among = range(first, len(free) - left + 1)
-                at = min(among, key=lambda n: abs(free[n] - down // self.cells.dots_down))
-                self.cells.text(column, free[at], mark.letter, Ink(mark.colour, mark.faint))
-                first = at + 1
 
 
 def _values(figure: Figure) -> list[float]:
