@@ -88,7 +88,7 @@ class LegibleApp(App[int]):
         """Save a picture of the screen in the working folder or another writable one, and show its path."""
         name = filename or time.strftime(time_format or "revconsole-%Y-%m-%d-%H%M%S.svg")
         folders = [Path(path)] if path else [Path.cwd(), Path.home(), Path(tempfile.gettempdir())]
-        folder, reason = terminal.kept(lambda f: self.save_screenshot(name, str(f)), folders)
+        folder, reason = terminal.kept(lambda f: self.save_screenshot(name, str(f)), name, folders)
         outcome = f"saved {folder / name}" if folder else f"no screenshot: {reason}"
         self.post_message(Said(outcome, "information" if folder else "error"))
 

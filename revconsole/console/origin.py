@@ -149,6 +149,8 @@ def judge(lab: Lab, profile: str, run: Summary | None, settings: Mapping[str, An
 def _said(run: Summary) -> str:
     """A sentence on the settings in which a run differs from its profile."""
     what, profile = f"settings of run {run.name} ({run.id})", run.plan.profile
+    if not profile:
+        return one_line(what, 300)
     try:
         changed = differences(run.plan)
     except RevconsoleError as error:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from revconsole.console.snapshot import Snapshot, WantedByScreen, WantedFigure
-from revconsole.errors import NoSuchRun, RevconsoleError
+from revconsole.errors import NoSuchRun, RevconsoleError, StoreError
 from revconsole.lab.board import Board
 from revconsole.lab.curves.figures import Figure, figure
 from revconsole.lab.curves.subjects import subject
@@ -56,7 +56,7 @@ class Reader:
         self._drawn: dict[str, tuple[WantedFigure, tuple[Run, ...], Figure]] = {}
         self._woken, self._ended = threading.Event(), False
         self._asked, self._answered = 1, 0
-        self._must_read, self._again_in_row = True, 0
+        self._must_read, self._again_in_row, self._was_there = True, 0, False
         self._looked_for: WantedByScreen | None = None
         self._read = self.latest
 
@@ -110,6 +110,7 @@ class Reader:
         self._must_read, self._again_in_row = False, 0
         self.lab.jobs.look_aside()
         try:
+            self._refuse_gone()
             listed = self.lab.store.list()
             queues = self._queues.read(listed)
             summaries = explained(listed, queues)
@@ -131,6 +132,15 @@ class Reader:
             system=self._read_system(summaries) if wanted.system else None,
         )
         return self._read
+
+    def _refuse_gone(self) -> None:
+        """Raise StoreError if the folder of the store was there and is no more; one that was never there is an empty store."""
+        there = self.lab.store.root.is_dir()
+        if self._was_there and not there:
+            raise StoreError(
+                f"the folder {self.lab.store.root} is gone: these are the runs that were in it"
+            )
+        self._was_there = there
 
     def _again(self, wanted: WantedByScreen) -> Snapshot:
         """What was read last, with other figures of it: a zoom does not wait for the store."""

@@ -101,13 +101,19 @@ def on_signals(leave: Callable[[int], None]) -> None:
         loop.add_signal_handler(number, leave, 128 + number)
 
 
-def kept(picture: Callable[[Path], object], folders: Sequence[Path]) -> tuple[Path | None, str]:
-    """Write a picture into the first of these folders that accepts it; returns its path, or why none did."""
+def kept(
+    picture: Callable[[Path], object], name: str, folders: Sequence[Path]
+) -> tuple[Path | None, str]:
+    """Write a picture of a name into the first of these folders that accepts it; returns the folder, or why none did."""
     reasons = []
     for folder in folders:
+        new = not os.path.lexists(folder / name)
         try:
             picture(folder)
         except OSError as error:
+            with suppress(OSError):
+                if new:  # on a full disk an empty file is left
+                    (folder / name).unlink(missing_ok=True)
             reasons.append(f"{error.strerror or error}: {folder}")
         else:
             return folder, ""

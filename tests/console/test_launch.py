@@ -292,12 +292,20 @@ async def test_what_a_form_on_a_run_launches_is_that_run(opened, lab):
         await stage.until(lambda: not lab.busy())
 
 
-async def test_a_run_whose_profile_is_gone_can_be_launched_and_has_no_command(opened, lab):
-    plan = lab.plan("small").plans[0].model_copy(update={"name": "mine", "profile": "gone"})
-    lab.store.create(plan, {})
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [("gone", "its profile 'gone' does not exist any more"), ("", "settings of run mine")],
+)
+async def test_a_run_whose_profile_is_gone_can_be_launched_and_has_no_command(
+    opened, lab, profile, said
+):
+    plan = lab.plan("small").plans[0].model_copy(update={"name": "mine", "profile": profile})
+    run_id = lab.store.create(plan, {})
     async with opened(120, 40) as stage:
         text = await open_form_on(stage, "mine")
-        assert "its profile 'gone' does not exist any more" in text
+        assert f"settings of run mine ({run_id}" in text
+        assert said in text
+        assert "''" not in text
         assert "no command line makes exactly these runs" in text
         await stage.hides("Copy command")
         await stage.press("ctrl+y")

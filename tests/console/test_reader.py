@@ -42,6 +42,19 @@ def test_a_run_that_is_gone_is_left_out(lab, recorder):
     assert set(reader.look().runs) == {run_id}
 
 
+def test_a_store_that_is_gone_is_told_from_an_empty_one(lab, recorder):
+    reader = Reader(lab, lambda _: None)
+    assert reader.look().problem == "", "it was never there"
+    recorder.finished("done")
+    reader.latest = reader.look()
+    lab.store.root.rename(lab.store.root.with_name("elsewhere"))
+    looked = reader.look()
+    assert "is gone" in looked.problem
+    assert [row.name for row in looked.summaries] == ["done"]
+    lab.store.root.with_name("elsewhere").rename(lab.store.root)
+    assert reader.look().problem == ""
+
+
 def test_it_posts_what_is_new_and_ends_when_told(lab, recorder):
     recorder.finished("done")
     seen = []

@@ -1,5 +1,6 @@
 """The console on a terminal that takes its output slowly, or not at all for a while."""
 
+import errno
 import os
 import pty
 import sys
@@ -72,6 +73,15 @@ async def test_the_first_rows_do_not_wait_so_that_a_key_typed_early_acts_on_them
     async with opened() as stage:
         await stage.press("enter")
         await stage.until(lambda: isinstance(stage.app.screen, RunScreen))
+
+
+def test_a_picture_for_which_there_is_no_room_leaves_no_file(tmp_path):
+    def full(folder):
+        (folder / "a.svg").write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert terminal.kept(full, "a.svg", [tmp_path])[0] is None
+    assert not (tmp_path / "a.svg").exists()
 
 
 def test_without_a_terminal_nothing_waits(monkeypatch):

@@ -104,7 +104,12 @@ class SteeringScreen(LiveScreen):
         if self.reader.lab.readonly:
             self.refuse(READONLY)
         elif run is None:
-            self.refuse("the run is still being read: try again in a moment")
+            read = self.reader.latest.complete
+            self.refuse(
+                "there is no run here"
+                if read
+                else "the run is still being read: try again in a moment"
+            )
         elif changes and run.beside:
             self.refuse(only_read(run))
         else:
