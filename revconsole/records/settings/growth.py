@@ -65,7 +65,7 @@ def sentence(plan: Plan, growth: float, blocks: int) -> str:
     return (
         f"{prediction}, which may spoil gradients; use {REMEDY}"
         if worrying(plan, growth)
-        else prediction
+        else f"{prediction}; gradients may suffer from {WORRYING:.0e} on"
     )
 
 
