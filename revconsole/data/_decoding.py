@@ -20,10 +20,10 @@ import PIL
 from numpy.typing import NDArray
 
 from revconsole.data._cache import Arrays, keep, kept
-from revconsole.data._files import digest_of
 from revconsole.data._reading import Say
 from revconsole.data._stored import StoredImages
-from revconsole.records.pictures.decoding import Unreadable, decode, unreadable
+from revconsole.records.pictures.cells import ImageFile
+from revconsole.records.pictures.decoding import Unreadable, decode, digest
 from revconsole.records.pictures.file_pixels import FileProperties, PixelFrame, Pixels
 
 RECIPE = 2
@@ -53,7 +53,7 @@ class Decoded:
     bad: dict[int, Unreadable]
 
 
-def decoded(files: Sequence[Path], cache: Path, *, frame: PixelFrame, say: Say) -> Decoded:
+def decoded(files: Sequence[ImageFile], cache: Path, *, frame: PixelFrame, say: Say) -> Decoded:
     """Every image, from the cache if it holds the present content of the file. Raises MemoryError."""
     stamp = f"recipe {RECIPE}, Pillow {PIL.__version__}, {frame}"
     cached = _rows(kept(cache, stamp), frame)
@@ -67,7 +67,7 @@ def decoded(files: Sequence[Path], cache: Path, *, frame: PixelFrame, say: Say) 
 
 
 def _decode_all(
-    files: Sequence[Path],
+    files: Sequence[ImageFile],
     digests: Sequence[bytes | Unreadable],
     cached: Decoded | None,
     *,
@@ -108,14 +108,6 @@ def _decode_all(
         good=np.array(good, dtype=np.int64),
         bad=bad,
     )
-
-
-def digest(file: Path) -> bytes | Unreadable:
-    """SHA-256 of a file, 32 bytes, or why it cannot be read."""
-    try:
-        return digest_of(file)
-    except OSError as error:
-        return unreadable(error)
 
 
 def in_threads(function: Callable[[U], T], files: Sequence[U], say: Say, verb: str) -> Iterator[T]:

@@ -17,18 +17,19 @@ import PIL
 import torch
 
 from revconsole.data._cache import keep, kept
-from revconsole.data._decoding import RECIPE, Decoded, digest, in_threads, packed, unpacked
+from revconsole.data._decoding import RECIPE, Decoded, in_threads, packed, unpacked
 from revconsole.data._reading import Say
 from revconsole.data._stored import StoredImages
 from revconsole.errors import DataUnavailable
-from revconsole.records.pictures.decoding import Unreadable
+from revconsole.records.pictures.cells import ImageFile
+from revconsole.records.pictures.decoding import Unreadable, digest
 from revconsole.records.pictures.file_pixels import FileProperties, PixelFrame
 from revconsole.records.pictures.pool import DecodingPool
 from revconsole.records.printable import size
 
 
 def stored(
-    files: Sequence[Path], folder: Path, name: str, *, frame: PixelFrame, say: Say
+    files: Sequence[ImageFile], folder: Path, name: str, *, frame: PixelFrame, say: Say
 ) -> Decoded:
     """Every image, in a pixel file of this folder, made unless it is there.
 
@@ -77,7 +78,9 @@ def _alone(lock: Path, say: Say) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _decode(files: Sequence[Path], pixels: Path, stamp: str, frame: PixelFrame, say: Say) -> None:
+def _decode(
+    files: Sequence[ImageFile], pixels: Path, stamp: str, frame: PixelFrame, say: Say
+) -> None:
     """Write the pixel file and its index, complete or not at all."""
     arriving = pixels.with_name(f"{pixels.stem}.arriving")
     try:

@@ -30,6 +30,7 @@ from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.datasets.image_files import TEST_SHARE, ImageList, Labelled
 from revconsole.records.datasets.own_images import images_of
+from revconsole.records.pictures.cells import ImageFile
 from revconsole.records.pictures.file_pixels import BACKGROUND_WORD, FileProperties, PixelFrame
 from revconsole.records.sections import Data
 
@@ -86,7 +87,7 @@ def read(folder: Path, settings: Data, say: Say) -> Images:
     return _assembled(listing, parts, images, frame)
 
 
-def _report(images: Decoded, files: Sequence[Path], settings: Data, say: Say) -> None:
+def _report(images: Decoded, files: Sequence[ImageFile], settings: Data, say: Say) -> None:
     """Report which images cannot be read, or raise DataUnavailable.
 
     An image that may be readable the next time is never left out: the next run would have other images.

@@ -16,6 +16,7 @@ from revconsole.records.datasets.folder import (
     laid_out,
 )
 from revconsole.records.datasets.label_file import Files, read_labels
+from revconsole.records.pictures.cells import ImageFile
 from revconsole.records.sections.data import Links
 
 TEST_SHARE = 0.2
@@ -25,7 +26,7 @@ DEEPEST = 32
 MOST_LISTED = 6
 """Number of kinds of ignored entries listed by name."""
 
-Labelled = tuple[tuple[Path, int], ...]
+Labelled = tuple[tuple[ImageFile, int], ...]
 """Files, each with its class number."""
 
 

@@ -130,16 +130,16 @@ def _columns(
         raise DataUnavailable(
             f"{file} has one column, and two are needed, of images and of classes; check data.labels"
         )
-    bare = [_bare(name) for name in heading]
+    plain = [bare(name) for name in heading]
     headed = PurePosixPath(heading[0]).suffix.lower() not in suffixes
     images = _chosen(file, heading, image, "image_column", headed=headed)
     labels = _chosen(file, heading, label, "label_column", headed=headed)
     if not headed:
         return _Columns(images or 0, 1 if labels is None else labels, None), table
     if images is None:
-        images = next((bare.index(word) for word in IMAGE_WORDS if word in bare), None)
+        images = next((plain.index(word) for word in IMAGE_WORDS if word in plain), None)
     if labels is None:
-        labels = _only(n for n, name in enumerate(bare) if name in LABEL_WORDS and n != images)
+        labels = _only(n for n, name in enumerate(plain) if name in LABEL_WORDS and n != images)
     if len(heading) == 2 and (images is None) != (labels is None):
         images, labels = (1 - labels, labels) if labels is not None else (images, 1 - (images or 0))
     lacking = [key for key, n in (("data.image_column", images), ("data.label_column", labels)) if n is None]  # fmt: skip
@@ -147,10 +147,10 @@ def _columns(
         raise DataUnavailable(
             f"{file} has the columns {_listed(heading)}; say which one it is with {' and '.join(lacking or ['data.label_column'])}"
         )
-    return _Columns(images, labels, _part_column(bare, table[1:])), table[1:]
+    return _Columns(images, labels, _part_column(plain, table[1:])), table[1:]
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
     """A column's name without case, `_`, `-` and blanks."""
     return "".join(letter for letter in name.casefold() if letter not in "_- ")
 
@@ -169,9 +169,9 @@ def _chosen(
     raise DataUnavailable(f"{file} has no column {name!r} (data.{key}){known}")
 
 
-def _part_column(bare: Sequence[str], body: Sequence[Line]) -> int | None:
+def _part_column(names: Sequence[str], body: Sequence[Line]) -> int | None:
     """The column whose every value is the name of a part."""
-    for number, name in enumerate(bare):
+    for number, name in enumerate(names):
         if name in PART_WORDS and all(
             len(cells) > number and part_of(cells[number]) for _, cells in body
         ):

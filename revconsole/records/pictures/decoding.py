@@ -2,12 +2,10 @@
 
 import errno
 import hashlib
-import os
-from pathlib import Path
 from typing import Literal, NamedTuple
 
-from revconsole.records.files import bounded
 from revconsole.records.pictures import file_pixels
+from revconsole.records.pictures.cells import ImageFile, content_of
 from revconsole.records.pictures.file_pixels import FileProperties, PixelFrame, Pixels, why_not
 
 MOST_BYTES = 1 << 32
@@ -27,10 +25,18 @@ class Unreadable(NamedTuple):
     fault: Literal["damaged", "denied", "moment"]
 
 
-def decode(file: Path, frame: PixelFrame) -> tuple[bytes, Pixels, FileProperties] | Unreadable:
+def digest(image: ImageFile) -> bytes | Unreadable:
+    """SHA-256 of the encoded image, 32 bytes, or why it cannot be read."""
+    try:
+        return hashlib.sha256(content_of(image, MOST_BYTES)).digest()
+    except (OSError, ValueError) as error:
+        return unreadable(error)
+
+
+def decode(file: ImageFile, frame: PixelFrame) -> tuple[bytes, Pixels, FileProperties] | Unreadable:
     """(SHA-256 of the file, its image, its properties), or why there is no image. Raises MemoryError with the name of the file."""
     try:
-        content = bounded.read(Path(os.path.realpath(file)), MOST_BYTES)
+        content = content_of(file, MOST_BYTES)
         if not content:
             return Unreadable("it is empty", "damaged")
         return hashlib.sha256(content).digest(), *file_pixels.decoded(content, frame)
@@ -44,9 +50,9 @@ def decode(file: Path, frame: PixelFrame) -> tuple[bytes, Pixels, FileProperties
         return Unreadable(why_not(error), "damaged")
 
 
-def unreadable(error: OSError) -> Unreadable:
+def unreadable(error: Exception) -> Unreadable:
     """Why a file could not be read, and whether that may pass."""
-    if error.errno is None:
+    if not isinstance(error, OSError) or error.errno is None:
         return Unreadable(why_not(error), "damaged")  # raised by Pillow itself
     fault: Literal["denied", "moment"] = "denied" if error.errno in OF_THE_FILE else "moment"
     return Unreadable(error.strerror or why_not(error), fault)

@@ -8,6 +8,7 @@ from typing import IO, Any, Self, cast
 
 from revconsole.errors import DataUnavailable
 from revconsole.records import child, host
+from revconsole.records.pictures.cells import ImageFile, spelled
 from revconsole.records.pictures.decoding import Unreadable
 from revconsole.records.pictures.file_pixels import FileProperties, PixelFrame
 
@@ -34,7 +35,7 @@ class DecodingPool:
         for worker in self._workers:
             worker.end()
 
-    def decode(self, image: tuple[int, Path]) -> Answer:
+    def decode(self, image: tuple[int, ImageFile]) -> Answer:
         """Decode an image to its row of the target. image: the row and the file.
 
         Raises MemoryError, and DataUnavailable for a process that died or a disk that is full.
@@ -63,13 +64,13 @@ class _DecodingWorker:
         self._process.kill()
         self._process.communicate()
 
-    def ask(self, row: int, file: Path) -> Answer:
+    def ask(self, row: int, file: ImageFile) -> Answer:
         """What came of a file. Raises MemoryError, and DataUnavailable for a process that died or a full disk."""
         questions, answers = (
             cast("IO[bytes]", each) for each in (self._process.stdin, self._process.stdout)
         )
         try:
-            questions.write(json.dumps([row, str(file)]).encode() + b"\n")
+            questions.write(json.dumps([row, *spelled(file)]).encode() + b"\n")
             questions.flush()
             line = answers.readline()
         except BrokenPipeError:
@@ -93,7 +94,7 @@ def _read(answer: dict[str, Any]) -> Answer:
             return Unreadable(**answer)
 
 
-def _died(code: int, file: Path) -> DataUnavailable:
+def _died(code: int, file: ImageFile) -> DataUnavailable:
     how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
     hint = "perhaps for lack of memory; " if code == -9 else ""
     return DataUnavailable(

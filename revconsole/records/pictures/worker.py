@@ -1,6 +1,6 @@
 """Worker: `python -m revconsole.records.pictures.worker FILE HEIGHT WIDTH FIT` decodes images into a file, each at its row.
 
-A line of the input is `[row, path]` in JSON; the answer to it is a line too:
+A line of the input is `[row, path]` in JSON, or `[row, path, row of the table, column]` of an image in a table; the answer to it is a line too:
 
     {"digest": …, "properties": […]}     the image stands in its row
     {"reason": …, "fault": …}            it cannot be read, and why
@@ -14,9 +14,9 @@ import os
 import signal
 import sys
 import warnings
-from pathlib import Path
 from typing import IO, Any, get_args
 
+from revconsole.records.pictures.cells import ImageFile, read
 from revconsole.records.pictures.decoding import Unreadable, decode
 from revconsole.records.pictures.file_pixels import Fit, PixelFrame
 
@@ -24,16 +24,16 @@ from revconsole.records.pictures.file_pixels import Fit, PixelFrame
 def serve(questions: IO[bytes], answers: IO[bytes], descriptor: int, frame: PixelFrame) -> None:
     """Answer questions until the input ends. descriptor: of the file, open for writing."""
     for line in questions:
-        row, path = json.loads(line)
-        answers.write(json.dumps(_answer(row, path, descriptor, frame)).encode() + b"\n")
+        row, *words = json.loads(line)
+        answers.write(json.dumps(_answer(row, read(words), descriptor, frame)).encode() + b"\n")
         answers.flush()
 
 
-def _answer(row: int, path: str, descriptor: int, frame: PixelFrame) -> dict[str, Any]:
+def _answer(row: int, file: ImageFile, descriptor: int, frame: PixelFrame) -> dict[str, Any]:
     try:
-        image = decode(Path(path), frame)
+        image = decode(file, frame)
     except MemoryError:
-        return {"memory": path}
+        return {"memory": str(file)}
     if isinstance(image, Unreadable):
         return image._asdict()
     digest, pixels, properties = image

@@ -27,9 +27,9 @@ class Data(Section):
     labels: str | None = Field(default=None, min_length=1, examples=["labels.csv"])
     """With imagefolder: file with the class of each image (CSV, TSV or `NAME CLASS`), a path within the folder; unset: a folder for each class."""
     image_column: str | None = Field(default=None, min_length=1, examples=["file_name"])
-    """With labels: column with the images' names; unset: found by its usual names."""
+    """With labels, or tables in parquet or Arrow: column with the images, or their names; unset: found by its usual names."""
     label_column: str | None = Field(default=None, min_length=1, examples=["breed"])
-    """With labels: column with the classes; unset: found by its usual names."""
+    """With labels, or tables in parquet or Arrow: column with the classes; unset: found by its usual names."""
     fit: Literal["crop", "squash", "letterbox"] = "crop"
     """With imagefolder: how pictures that are not square become so: cut to their middle, squashed, or whole between black bars."""
     links: Links = "inside"

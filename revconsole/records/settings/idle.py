@@ -114,10 +114,6 @@ def _batches(plan: Plan) -> str:
     return "a support vector machine is fitted without batches; leave it out" if plan.fitted else ""
 
 
-def _columns(plan: Plan) -> str:
-    return "" if plan.data.labels else "is of a file of labels; add data.labels=FILE.csv"
-
-
 def _place(plan: Plan) -> str:
     if plan.data.place == "disk":
         return _folder(plan)
@@ -242,8 +238,8 @@ NEEDS: dict[str, Need] = {
     "data.jitter": Need(("data.dataset",), _patches),
     "data.cut_seed": Need(("data.dataset",), _patches),
     "data.labels": Need(("data.dataset", "data.source"), _folder),
-    "data.image_column": Need(("data.labels",), _columns),
-    "data.label_column": Need(("data.labels",), _columns),
+    "data.image_column": Need(("data.dataset", "data.source"), _folder),
+    "data.label_column": Need(("data.dataset", "data.source"), _folder),
     "data.drop_last": Need(("model.architecture",), _batches),
     "data.fit": Need(("data.dataset", "data.source"), _folder),
     "data.links": Need(("data.dataset", "data.source"), _folder),
