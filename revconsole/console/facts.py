@@ -17,10 +17,12 @@ from revconsole.records.settings.plan import Plan
 
 HIDDEN = frozenset({
     "steps", "steps_per_epoch", "parameters", "device", "fingerprint", "error_growth", "rebuilt_blocks",
-    "multiply_adds_per_image", "multiply_adds_note", "device_bytes",
+    "device_name", "multiply_adds_per_image", "multiply_adds_note", "device_bytes",
     *FORECAST, *foretold.FACTS, *utilisation.FACTS,
 })  # fmt: skip
 """Facts that are shown in a line of their own."""
+MOST_RANKS, SILENT_SECONDS = 8, 5.0
+"""Ranks that are told of one by one; seconds without a sign from which one is called silent."""
 
 
 def status(run: Run, variables: dict[str, str]) -> Text:
@@ -31,6 +33,7 @@ def status(run: Run, variables: dict[str, str]) -> Text:
     parts = [
         _epochs(s),
         f"step {steps}" if not s.ended else "",
+        f"{s.ranks} ranks on {one_line(s.device, 20)}" if s.ranks > 1 and not s.ended else "",
         f"ETA {shown.eta(shown.clock(s.eta_seconds), s.plan.train.patience)}"
         if s.eta_seconds is not None
         else "",
@@ -64,7 +67,8 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         *_training(plan),
         ("seed", str(plan.seed)),
         ("parameters", shown.learnt(s.parameters, s.support_vectors)),
-        ("device", s.device or plan.train.device),
+        ("device", _device(s)),
+        *_ranks(run),
         ("fingerprint", (s.fingerprint or shown.UNKNOWN)[:12]),
         ("kept for backward", shown.memory(s.kept_for_backward_bytes)),
         ("peak memory", _peak(run)),
@@ -78,6 +82,25 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         *foretold.pairs(s),
         *((name.replace("_", " "), shown.fact(v)) for name, v in run.facts.items() if name not in HIDDEN),
     ]  # fmt: skip
+
+
+def _device(run: Summary) -> str:
+    """The device and what it calls itself, which says on how many ranks a run trains."""
+    called = one_line(run.device_name, 80)
+    return f"{run.device or run.plan.train.device}{f' ({called})' if called else ''}"
+
+
+def _ranks(run: Run) -> list[tuple[str, str]]:
+    """The process of each rank that takes part, and whether it is silent."""
+    now, told = time.time(), []
+    for each in run.ranks[:MOST_RANKS]:
+        silent = now - each.moved
+        still = f", silent for {shown.duration(silent)}" if silent > SILENT_SECONDS else ""
+        told.append(
+            f"{each.rank} process {each.process.pid} of {one_line(each.process.host, 40)}{still}"
+        )
+    more = len(run.ranks) - MOST_RANKS
+    return [("ranks", "; ".join([*told, *([f"{more} more"] if more > 0 else [])]))] if told else []
 
 
 def _epochs(run: Summary) -> str:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from revconsole.console.prospect import Prospect
     from revconsole.console.snapshot import Snapshot
     from revconsole.records.findings.mistakes import Mistakes
-    from revconsole.records.findings.samples import Samples
+    from revconsole.records.findings.samples import Picture, Samples
+    from revconsole.records.runs.artifacts import Artifact
 
 Severity = Literal["information", "warning", "error"]
 
@@ -79,6 +80,14 @@ class SamplesRead(Message):
 
     def __init__(self, number: int, *, samples: Samples | None = None, problem: str = "") -> None:
         self.number, self.samples, self.problem = number, samples, problem
+        super().__init__()
+
+
+class ArtifactsRead(Message):
+    """The images among the artifacts of a run as pictures of a side, each with why there is none."""
+
+    def __init__(self, side: int, found: tuple[tuple[Artifact, Picture | str], ...]) -> None:
+        self.side, self.found = side, found
         super().__init__()
 
 

@@ -83,6 +83,7 @@ def arm_columns(view: View, width: int) -> list[TableColumn]:
     if room < 0:
         name = max(LEAST_NAME, name + room)
     kept = extra[: max(0, room) // 9]
+    name = max(name, min(longest, name + room - 9 * len(kept)))
     return [TableColumn(key="arm", label="arm", width=name, right=False), result, *kept, *seeds]
 
 
@@ -144,7 +145,7 @@ def run_line(arm: str, each: Standing | None, variables: Variables) -> Text:
     line.append_text(states.shown(run.state, variables, alarm=run.alarm))
     parts = [
         f"epoch {run.epoch}/{run.plan.epochs}",
-        "" if run.ended else one_line(run.device, 20),
+        "" if run.ended else one_line(run.trained_on, 20),
         f"ETA {shown.clock(run.eta_seconds)}" if run.eta_seconds is not None else "",
         f"val {shown.percent(run.best_validation_accuracy)}",
         shown.duration(run.seconds) if run.ended else "",
@@ -168,7 +169,7 @@ def by_device(standing: Sequence[Standing], width: int) -> str:
     """Which device trains what, one beside the other as far as the width allows; empty unless several runs train."""
     training = sorted(
         (
-            run.device or run.state,
+            run.trained_on or run.state,
             f"{each.plan.arm} {each.plan.seed}, {run.epoch}/{run.plan.epochs}",
         )
         for each in standing

@@ -13,6 +13,7 @@ from revconsole.records.runs.run import Run
 HIDDEN = frozenset({"steps", "parameters", "device", *FORECAST})
 """Facts that are shown in a line of their own."""
 MOST_METRICS = 40
+MOST_ARTIFACTS = 4
 LONGEST = 200
 
 
@@ -31,6 +32,7 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         *_known("best epoch", shown.count(s.best_epoch)),
         ("time", f"{shown.duration(s.seconds)}, attempt {s.attempt}"),
         ("begun", time.strftime("%Y-%m-%d %H:%M", time.localtime(s.created))),
+        *_known("artifacts", _artifacts(run)),
         *_known("damaged lines", str(s.damaged_lines or "")),
         *((name.replace("_", " "), shown.fact(v)) for name, v in run.facts.items() if name not in HIDDEN),
         *_measured(run),
@@ -39,6 +41,13 @@ def pairs(run: Run) -> list[tuple[str, str]]:
 
 def _known(name: str, value: str) -> list[tuple[str, str]]:
     return [(name, value)] if value not in {"", shown.UNKNOWN} else []
+
+
+def _artifacts(run: Run) -> str:
+    """How many files the program kept, and the newest of them."""
+    names = [one_line(each.name, 40) for each in run.artifacts[:MOST_ARTIFACTS]]
+    more = len(run.artifacts) - len(names)
+    return ", ".join([*names, *([f"{more} more"] if more else [])])
 
 
 def _measured(run: Run) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 from revconsole.records.host import Host, HostReader
 from revconsole.records.nvml import Gpu
 from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs import rank_files
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
 
@@ -17,7 +18,9 @@ MOST_READINGS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingHere:
-    """A run that trains on this machine. cores: cores that its process used since the last reading; bytes resident."""
+    """A run that trains on this machine. pid: of its process, with several ranks of the first; ranks: of
+    the others here. cores: those that they used since the last reading; bytes resident.
+    """
 
     id: str
     name: str
@@ -26,6 +29,7 @@ class TrainingHere:
     pid: int
     cores: float | None
     resident: int | None
+    ranks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,9 @@ class SystemReader:
         if machine.use is not None:
             self._uses.append(machine.use)
         trainings = tuple(self._trainings(summaries))
-        names = {training.pid: f"{training.id} {training.name}" for training in trainings}
+        names = {
+            pid: f"{each.id} {each.name}" for each in trainings for pid in (each.pid, *each.ranks)
+        }
         return System(
             machine=machine,
             trainings=trainings,
@@ -92,9 +98,15 @@ class SystemReader:
             holder = attempts.owner(self._store.folder(run.id), run.attempt)
             if holder is None or not holder.alive():
                 continue
-            cores, resident = self._of_process(holder.pid)
+            attempt = self._store.folder(run.id) / "attempts" / f"{run.attempt:04d}"
+            others = [each.process for each in rank_files.processes(attempt)]
+            ranks = tuple(each.pid for each in others if each.pid != holder.pid and each.alive())
+            measured = [self._of_process(pid) for pid in (holder.pid, *ranks)]
+            cores = [used for used, _ in measured if used is not None]
+            resident = [held for _, held in measured if held is not None]
             yield TrainingHere(
-                id=run.id, name=run.name, state=run.state, device=run.device, pid=holder.pid, cores=cores, resident=resident
+                id=run.id, name=run.name, state=run.state, device=run.trained_on, pid=holder.pid, ranks=ranks,
+                cores=sum(cores) if cores else None, resident=sum(resident) if resident else None,
             )  # fmt: skip
 
     def _of_process(self, pid: int) -> tuple[float | None, int | None]:

@@ -10,8 +10,8 @@ from typing import Any
 from revconsole.recording.claimed import ClaimedRun
 from revconsole.records.files.shared import READABLE, make_folder, set_mode
 from revconsole.records.logs.events import Logged
+from revconsole.records.runs.artifacts import FOLDER
 
-FOLDER = "artifacts"
 LONGEST_NAME = 120
 PLANES = {1, 3}
 """Channels that an image may have."""

@@ -29,8 +29,6 @@ from revconsole.records.runs.store import RunStore
 from revconsole.records.runs.submission import NODES
 from revconsole.records.settings.rank_rules import KEY
 
-FOLDER = "ranks"
-"""Folder of an attempt with what its ranks write."""
 LAUNCHER = "REVCONSOLE_LAUNCHER"
 """Environment variable of the ranks: the launcher that the claim names."""
 NOTE = "REVCONSOLE_NOTE"

@@ -28,6 +28,7 @@ from revconsole.records.foresight.foresight import Foresight, StepMemory
 from revconsole.records.foresight.parts import MemoryParts, Moment
 from revconsole.records.host import Host, HostReader
 from revconsole.records.nvml import Gpu
+from tests.console import scenes
 from tests.console.framed import framed, said
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +88,10 @@ WALK = (
     Shown(name="export", keys=("w",), says=("write to a new file",), back=("escape", "escape")),
     Shown(name="seeds", opens=lambda app, ids: ComparisonScreen(app.reader, [i for n, i in ids.items() if n.startswith("bdia-")]),
           says=("over seeds",)),
+    Shown(name="ranks", opens=scenes.on_ranks, says=("2 ranks on AMD EPYC", "completed"), keys=("L", "L", "L", "L")),
+    Shown(name="slurm", opens=scenes.in_a_job, says=("Slurm job 71 waits: Priority",)),
+    Shown(name="search", opens=lambda app, _: scenes.searched(app, ROOT / "profiles" / "studies" / "search-digits.toml"),
+          says=("3 of 30 trials", "pruned")),
 )  # fmt: skip
 
 

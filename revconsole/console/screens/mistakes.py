@@ -4,30 +4,26 @@ What it calls them imports torch, so a daemon thread computes it, which quitting
 """
 
 import threading
-from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.screen import Screen
 
 from revconsole.console.messages import MistakesFound
 from revconsole.console.reader import Reader
 from revconsole.console.screens.newest import Newest
-from revconsole.console.widgets.gallery import Gallery, fitting
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.panes import Title, Words
+from revconsole.console.widgets.picture_rows import PictureRows
 from revconsole.lab.torch_api import training
 from revconsole.records.findings.mistakes import Mistakes
-from revconsole.records.findings.samples import Picture
 from revconsole.records.runs.run import Summary
 
 SIDE = 32
 """Most pixels of a picture's side; a smaller image is enlarged to the room there is."""
-ROWS = ("upper", "lower")
 WAITING = "asking the network about the test images… the first time takes some seconds, as torch is loaded"
 
 
@@ -47,20 +43,18 @@ class MistakesScreen(Newest, Screen[None]):
         self._reader, self._run = reader, run
         self._found: Mistakes | None = None
         self._sentence = WAITING
-        self._first = 0
 
     def compose(self) -> ComposeResult:
-        """Two rows of pictures, how many there are, keys."""
+        """Rows of pictures, how many there are, keys."""
         yield Title()
-        with Container(id="strips"):
-            for name in ROWS:
-                yield Gallery(id=name)
+        yield PictureRows()
         yield Words(id="known")
         yield KeyBar()
 
     def on_mount(self) -> None:
         """Ask the network."""
         self.query_one(Title).say("mistakes", self._run.name, self._run.id, "asking…")
+        self._show()
         threading.Thread(target=self._ask, name="mistakes", daemon=True).start()
 
     def _ask(self) -> None:
@@ -87,51 +81,25 @@ class MistakesScreen(Newest, Screen[None]):
 
     def action_turn(self, by: int) -> None:
         """Show the next mistakes (1), or the previous ones (-1)."""
-        if self._found is None:
-            return
-        first = max(0, self._first + by * self._at_once)
-        if first < len(self._found.pictures):
-            self._first = first
-            self._show()
+        self.query_one(PictureRows).turn(by)
 
-    @on(Gallery.GallerySized)
     def _show(self) -> None:
-        """Show as many as fit, or why there are none."""
-        found = self._found
+        """Show the mistakes, or why there are none."""
+        found, rows = self._found, self.query_one(PictureRows)
         if found is None:
-            self.query_one("#upper", Gallery).say(self._sentence)
+            rows.show_pictures((), self._sentence)
             return
-        if found.pictures:
-            self._show_pictures(found.pictures)
-        else:
-            self.query_one("#upper", Gallery).say("every test image is called what it is")
+        rows.show_pictures(found.pictures, "every test image is called what it is")
         right = (found.images - found.wrong) / found.images
         known = (
             f"{found.wrong:,} of {found.images:,} test images are called otherwise ({right:.1%} right), "
             f"with the weights of step {found.step:,}; each: what it is → what it is called, how surely"
         )
         self.query_one("#known", Words).show_text(Text(known))
-        last = min(self._first + self._at_once, len(found.pictures))
-        place = f"{self._first + 1:,}–{last:,} of {found.wrong:,}" if last else "none"
-        self.query_one(Title).say("mistakes", self._run.name, self._run.id, place)
 
-    def _show_pictures(self, pictures: Sequence[Picture]) -> None:
-        abreast = self._at_once // len(ROWS)
-        for number, name in enumerate(ROWS):
-            begin = self._first + number * abreast
-            row = pictures[begin : begin + abreast]
-            self.query_one(f"#{name}", Gallery).show_pictures(row, side=self._side)
-
-    @property
-    def _side(self) -> int:
-        """Pixels of a picture's side that the room has."""
-        room = self.query_one("#upper", Gallery).size
-        return max(8, min(2 * (room.height - 1), room.width - 1))
-
-    @property
-    def _at_once(self) -> int:
-        """The number of pictures that the two rows have room for."""
-        if self._found is None or not self._found.pictures:
-            return len(ROWS)
-        columns = self.query_one("#upper", Gallery).size.width - 1
-        return len(ROWS) * fitting(self._found.pictures[0], self._side, columns)
+    @on(PictureRows.PicturesTurned)
+    def _turned(self) -> None:
+        if self._found is not None:
+            shown = self.query_one(PictureRows).place
+            place = f"{shown} of {self._found.wrong:,}" if shown else "none"
+            self.query_one(Title).say("mistakes", self._run.name, self._run.id, place)

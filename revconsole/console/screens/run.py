@@ -216,8 +216,8 @@ class RunScreen(PlottingScreen):
         self.redraw()
 
     def action_samples(self) -> None:
-        """Show the images it trains on."""
-        self._steer(_show_samples)
+        """Show the images it trains on; of a run that another program trains the files that it kept."""
+        self._steer(_show_samples, changes=False)
 
     def action_reversibility(self) -> None:
         """Show how exactly its backward rebuilds the activations, block by block."""
@@ -263,7 +263,10 @@ def _plain(run: Summary) -> bool:
     return run.plan_known and run.plan.scheme.name == "residual"
 
 
-def _show_samples(screen: Screen[Any], _: Reader, run: Summary) -> None:
+def _show_samples(screen: Screen[Any], reader: Reader, run: Summary) -> None:
+    if run.program:
+        _show_artifacts(screen, reader.latest.runs.get(run.id))
+        return
     if not run.plan_known:
         screen.app.post_message(
             Said(
@@ -275,3 +278,13 @@ def _show_samples(screen: Screen[Any], _: Reader, run: Summary) -> None:
     from revconsole.console.screens.samples import SamplesScreen  # only when asked for
 
     screen.app.push_screen(SamplesScreen(run.plan, run.name))
+
+
+def _show_artifacts(screen: Screen[Any], run: Run | None) -> None:
+    if run is None or not run.artifacts:
+        said = "no file was kept with it: `run.image` and `run.artifact` do that"
+        screen.app.post_message(Said(said, "warning"))
+        return
+    from revconsole.console.screens.artifacts import ArtifactsScreen  # only when asked for
+
+    screen.app.push_screen(ArtifactsScreen(run))

@@ -48,7 +48,7 @@ class SteeringScreen(LiveScreen):
         actions |= {"pause"} if run.state in {"queued", "stopping", "stalled"} else set()
         actions |= {"resume"} if run.state in {"finished", "damaged"} else set()
         actions |= set() if run.state == "queued" else {"sooner", "later", "begin_now"}
-        actions |= set() if run.plan_known else {"samples"}
+        actions |= set() if run.plan_known or run.program else {"samples"}
         actions |= {"resume", "hand_over"} if run.program else set()
         if run.state == "stalled" and not run.program:  # its host may be gone
             actions -= {"resume"}

@@ -144,7 +144,7 @@ def _costs(run: Summary) -> list[Pair]:
         ("peak", peak),
         ("speed", f"{speed:,.0f} images/s" if speed else ""),
         ("time", shown.duration(run.seconds) if run.seconds else ""),
-        ("device", one_line(f"{run.device} on {run.host}" if run.host else run.device, 80)),
+        ("device", one_line(f"{run.trained_on} on {run.host}" if run.host else run.device, 80)),
         ("id", run.id),
     ]
 

@@ -237,7 +237,7 @@ FACTS = (
     _fact("time", "time", "seconds", lambda r: r.seconds),
     _fact("eta", "ETA", "seconds", lambda r: r.eta_seconds),
     _fact("age", "age", "seconds", _age),
-    _fact("device", "device", "text"),
+    _fact("device", "device", "text", lambda r: r.trained_on),
     _fact("host", "host", "text"),
     _fact("fingerprint", "fingerprint", "text"),
 )  # fmt: skip

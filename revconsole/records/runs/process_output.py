@@ -1,7 +1,7 @@
 """Process output: what the processes of a run wrote on their standard output and error, as lines of its log.
 
 Only a run that trains in the background has files of it: `launch.log` from before an attempt was claimed, `output.log`
-since. The bytes are data: they are decoded with replacements, and of what a carriage return overwrote the last part stays.
+since. Of a run on several ranks each but the first has a file of its own, whose lines begin with the rank. The bytes are data: they are decoded with replacements, and of what a carriage return overwrote the last part stays.
 A line has the time at which it was first seen to be there, which for an old file is that of its last change.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import LOG_BYTES
+from revconsole.records.runs import rank_files
 from revconsole.records.runs.attempt import LAUNCH_LOG
 from revconsole.records.runs.run import LogLine
 
@@ -31,19 +32,24 @@ class ProcessOutput:
         """The lines of the attempts with these numbers, in their order; a file that cannot be read has none."""
         changed = False
         for number in numbers:
+            attempt = folder / "attempts" / f"{number:04d}"
             for name in (LAUNCH_LOG, OUTPUT_LOG):
-                path = folder / "attempts" / f"{number:04d}" / name
-                changed |= self._files.setdefault(path, _OutputFile(path)).read()
+                changed |= self._file(attempt / name).read()
+            for rank, path in rank_files.numbered(attempt / rank_files.FOLDER, rank_files.LOG):
+                changed |= self._file(path, f"rank {rank}: ").read()
         if changed:
             self._lines = tuple(line for file in self._files.values() for line in file.all())
         return self._lines
 
+    def _file(self, path: Path, whose: str = "") -> "_OutputFile":
+        return self._files.setdefault(path, _OutputFile(path, whose))
+
 
 class _OutputFile:
-    """One growing file."""
+    """One growing file. whose: what its lines begin with."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, whose: str = "") -> None:
+        self._path, self._whose = path, whose
         self._start_again()
 
     def _start_again(self) -> None:
@@ -81,4 +87,5 @@ class _OutputFile:
             shown = next((p for p in reversed(line.split(b"\r")) if p.strip()), b"")
             if shown:
                 text = shown[: 4 * LONGEST_LINE].decode(errors="replace")[:LONGEST_LINE]
+                text = f"{self._whose}{text}"
                 yield LogLine(time=self._seen, level="log", text=text, source="output")

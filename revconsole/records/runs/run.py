@@ -1,5 +1,6 @@
 """Run: the combined content of one run's events, as immutable values that may cross threads."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,14 @@ from revconsole.records.logs.boundary import Boundary
 from revconsole.records.logs.clock import StepTimes
 from revconsole.records.logs.columns import Pyramid
 from revconsole.records.logs.events import MetricDeclared, Scalar
+from revconsole.records.runs.artifacts import Artifact
+from revconsole.records.runs.rank_files import RankProcess
 from revconsole.records.runs.standing import ENDED, GivenAdvice, State
 from revconsole.records.settings.given_plan import GivenPlan
 from revconsole.records.settings.plan import Plan
+
+RANKS = re.compile(r"(\d{1,6}) ranks on ")
+"""What the name of the device of a run on several ranks begins with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +110,17 @@ class Summary:
     """Whether a user put the run away: lists leave it out unless it is asked for."""
     beside: str = ""
     """The folder beside the store in which the run lies, if it is only read from here; empty for a run of the store."""
+
+    @property
+    def ranks(self) -> int:
+        """Processes that share each step in the newest attempt; what its device calls itself says so."""
+        several = RANKS.match(self.device_name)
+        return int(several[1]) if several else 1
+
+    @property
+    def trained_on(self) -> str:
+        """The device, as often as the run has ranks: 2×cpu."""
+        return f"{self.ranks}×{self.device}" if self.ranks > 1 and self.device else self.device
 
     @property
     def plan_known(self) -> bool:
@@ -276,6 +293,10 @@ class Run:
     """The latest decision boundary, for datasets of points in the plane."""
     memory: tuple[StepBytes, ...] = ()
     """What was foreseen of the memory of a step, and what was measured."""
+    artifacts: tuple[Artifact, ...] = ()
+    """The files that the program of the run kept with it, the newest first."""
+    ranks: tuple[RankProcess, ...] = ()
+    """The processes of its ranks, while it trains on several."""
     audit: tuple[AuditFinding, ...] = ()
     """What the audit before training found; empty for a run without one."""
 

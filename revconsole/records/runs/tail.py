@@ -8,12 +8,14 @@ from revconsole.records.criterion import VALIDATION_ACCURACY
 from revconsole.records.logs.events import EpochFinished, Finished
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import notebook
+from revconsole.records.runs.artifacts import kept
 from revconsole.records.runs.followed import FollowedLogs
 from revconsole.records.runs.header import Header, UnreadPlan, header_stamp, read_header
 from revconsole.records.runs.history import History
 from revconsole.records.runs.process_output import ProcessOutput
 from revconsole.records.runs.queued import FILE as LAUNCH
 from revconsole.records.runs.queued import read_queued
+from revconsole.records.runs.rank_files import RankProcess, processes
 from revconsole.records.runs.run import Run, Summary
 from revconsole.records.runs.running import RunningSummary
 from revconsole.records.runs.state import GOES_ON, TAKEN_ON
@@ -56,7 +58,12 @@ class Tail:
             boundary=history.boundary,
             memory=tuple(history.memory.values()),
             audit=history.audit,
+            artifacts=kept(self._folder) if row.program else (),
+            ranks=() if row.ended else self._ranks(),
         )
+
+    def _ranks(self) -> tuple[RankProcess, ...]:
+        return processes(self._folder / "attempts" / f"{self._logs.attempt:04d}")
 
     @property
     def epochs(self) -> tuple[EpochFinished, ...]:

@@ -17,9 +17,10 @@ from revconsole.records.files.bounded import RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.files.shared import make_folder
 from revconsole.records.logs.events import Failed
-from revconsole.records.ranks import FOLDER
+from revconsole.records.runs import rank_files
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.identity import Identity, mine
+from revconsole.records.runs.rank_files import FOLDER
 
 GOES_ON = "`revconsole resume` goes on from the last checkpoint"
 
@@ -98,13 +99,7 @@ class RankNotes:
 
     def _numbered(self, suffix: str) -> list[tuple[int, Path]]:
         """The files with that ending of the other ranks, by rank."""
-        try:
-            names = bounded.files(self._folder)
-        except OSError:
-            return []
-        ranks = (name.removesuffix(suffix) for name in names if name.endswith(suffix))
-        numbers = sorted(int(rank) for rank in ranks if rank.isdecimal())
-        return [(n, self._folder / f"{n}{suffix}") for n in numbers if n != self.rank]
+        return [each for each in rank_files.numbered(self._folder, suffix) if each[0] != self.rank]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""Artifacts: the files that a program kept in the folder of its run, and the images among them as pictures."""
+
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+from revconsole.records.files import bounded
+from revconsole.records.findings.samples import Picture
+
+FOLDER = "artifacts"
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+MOST_BYTES = 1 << 24
+"""Largest image that is decoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A file. changed: when, in seconds since 1970."""
+
+    path: Path
+    size: int
+    changed: float
+
+    @property
+    def name(self) -> str:
+        """Its name, which is data."""
+        return self.path.name
+
+    @property
+    def is_image(self) -> bool:
+        """Whether its name is that of an image of a size that is decoded."""
+        return self.path.suffix.lower() in IMAGES and self.size <= MOST_BYTES
+
+
+def kept(run_folder: Path) -> tuple[Artifact, ...]:
+    """The artifacts of a run, the newest first; none where there is no folder of them. Links are left out."""
+    found = []
+    try:
+        names = bounded.files(run_folder / FOLDER)
+    except OSError:
+        return ()
+    for name in names:
+        path = run_folder / FOLDER / name
+        try:
+            status = path.lstat()
+        except OSError:
+            continue
+        found.append(Artifact(path=path, size=status.st_size, changed=status.st_mtime))
+    return tuple(sorted(found, key=attrgetter("changed", "name"), reverse=True))
+
+
+def picture(image: Artifact, side: int) -> Picture | str:
+    """An image in a square of so many pixels, between black bars; or why there is none."""
+    from revconsole.records.pictures.decoding import (
+        Unreadable,
+        decode,
+    )  # numpy and Pillow: only where one is shown
+    from revconsole.records.pictures.file_pixels import PixelFrame
+
+    found = decode(image.path, PixelFrame(side, side, "letterbox"))
+    if isinstance(found, Unreadable):
+        return found.reason
+    rows = found[1].transpose(1, 2, 0).tolist()
+    return Picture(rows=tuple(tuple(map(tuple, row)) for row in rows), caption=image.path.stem)
