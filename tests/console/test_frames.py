@@ -88,7 +88,7 @@ WALK = (
     Shown(name="export", keys=("w",), says=("write to a new file",), back=("escape", "escape")),
     Shown(name="seeds", opens=lambda app, ids: ComparisonScreen(app.reader, [i for n, i in ids.items() if n.startswith("bdia-")]),
           says=("over seeds",)),
-    Shown(name="ranks", opens=scenes.on_ranks, says=("2 ranks on AMD EPYC", "completed"), keys=("L", "L", "L", "L")),
+    Shown(name="ranks", opens=scenes.on_ranks, says=("rank 1: UserWarning",), keys=("L", "L", "L", "L")),
     Shown(name="slurm", opens=scenes.in_a_job, says=("Slurm job 71 waits: Priority",)),
     Shown(name="search", opens=lambda app, _: scenes.searched(app, ROOT / "profiles" / "studies" / "search-digits.toml"),
           says=("3 of 30 trials", "pruned")),
