@@ -7,8 +7,9 @@ import pytest
 
 import revconsole
 from revconsole.lab import given_facts
+from revconsole.lab.artifact_pictures import picture
 from revconsole.records.findings.samples import Picture
-from revconsole.records.runs.artifacts import MOST_BYTES, kept, picture
+from revconsole.records.runs.artifacts import MOST_BYTES, kept
 
 
 @pytest.fixture

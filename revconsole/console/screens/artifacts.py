@@ -17,10 +17,11 @@ from revconsole.console.screens.newest import Newest
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.panes import Title, Words
 from revconsole.console.widgets.picture_rows import PictureRows
+from revconsole.lab.artifact_pictures import picture
 from revconsole.lab.format import memory
 from revconsole.records.findings.samples import Picture
 from revconsole.records.printable import one_line, plural
-from revconsole.records.runs.artifacts import Artifact, picture
+from revconsole.records.runs.artifacts import Artifact
 from revconsole.records.runs.run import Run
 
 EDGES, LARGEST, MOST_PICTURES, MOST_NAMED = 8, 128, 60, 40

@@ -1,11 +1,10 @@
-"""Artifacts: the files that a program kept in the folder of its run, and the images among them as pictures."""
+"""Artifacts: the files that a program kept in the folder of its run."""
 
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
 from revconsole.records.files import bounded
-from revconsole.records.findings.samples import Picture
 
 FOLDER = "artifacts"
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
@@ -47,18 +46,3 @@ def kept(run_folder: Path) -> tuple[Artifact, ...]:
             continue
         found.append(Artifact(path=path, size=status.st_size, changed=status.st_mtime))
     return tuple(sorted(found, key=attrgetter("changed", "name"), reverse=True))
-
-
-def picture(image: Artifact, side: int) -> Picture | str:
-    """An image in a square of so many pixels, between black bars; or why there is none."""
-    from revconsole.records.pictures.decoding import (
-        Unreadable,
-        decode,
-    )  # numpy and Pillow: only where one is shown
-    from revconsole.records.pictures.file_pixels import PixelFrame
-
-    found = decode(image.path, PixelFrame(side, side, "letterbox"))
-    if isinstance(found, Unreadable):
-        return found.reason
-    rows = found[1].transpose(1, 2, 0).tolist()
-    return Picture(rows=tuple(tuple(map(tuple, row)) for row in rows), caption=image.path.stem)
