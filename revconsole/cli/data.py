@@ -1,13 +1,14 @@
-"""The verb `data`: list datasets, show samples, measure throughput."""
+"""The verb `data`: list datasets, recognise folders, show samples, measure throughput."""
 
 import itertools
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from revconsole.cli import output, pictures
+from revconsole.cli import data_add, output, pictures
 from revconsole.cli.arguments import Json
 from revconsole.lab import pipeline
 from revconsole.lab.pictures import described
@@ -18,8 +19,8 @@ from revconsole.records.findings.samples import Samples
 from revconsole.records.printable import one_line
 from revconsole.records.settings.profile import parse_assignments
 
-LISTING = "facts"
-"""Name of the hidden verb behind `revconsole data` and `revconsole data NAME`."""
+LISTING = "list"
+"""Name of the verb behind `revconsole data` and `revconsole data NAME`, too."""
 SIDE = 18
 """Pixels of a picture's side: four pictures fit side by side into 80 columns."""
 POINTS_SIDE = 38
@@ -48,25 +49,27 @@ Words = Annotated[
 
 
 class NamedOrListed(TyperGroup):
-    """`data show …` and `data throughput …`; any other word is the name of a dataset to list."""
+    """`data show …`, `data add …` and so on; any other word is the name of a dataset to list."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the listing verb before arguments that do not begin with a verb."""
         asks_help = bool(args) and args[0] in {"-h", "--help"}
-        verbs = {verb for verb in self.commands if verb != LISTING}
-        if not asks_help and not (args and args[0] in verbs):
+        if not asks_help and not (args and args[0] in self.commands):
             args = [LISTING, *args]
         return super().parse_args(ctx, args)
 
 
 GROUP = typer.Typer(
     cls=NamedOrListed,
-    help="List the datasets, or the facts of one by its NAME; show samples, measure throughput.",
+    help="List the datasets, or the facts of one by its NAME; recognise a folder, show samples, measure throughput.",
     rich_markup_mode=None,
 )
 
 
-@GROUP.command(LISTING, hidden=True)
+GROUP.command("add")(data_add.add)
+
+
+@GROUP.command(LISTING)
 def facts(
     name: Annotated[str, typer.Argument(help="One dataset, with all its facts.")] = "",
     json: Json = False,
@@ -84,14 +87,23 @@ def facts(
 
 @GROUP.command()
 def show(
-    dataset: Annotated[str, typer.Argument(help="A dataset by name.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(help="A dataset by name, or a folder of images.", metavar="DATASET|FOLDER"),
+    ],
     words: Words = None,
     json: Json = False,
 ) -> None:
     """Draw training images before and after augmentation; print class balance, statistics and fingerprint (loads torch)."""
+    settings = parse_assignments(words)
+    if dataset not in catalogue.datasets() and Path(dataset).expanduser().is_dir():
+        from revconsole.records.datasets.recognition import recognised  # Pillow: only for a folder
+
+        found = recognised(Path(dataset).expanduser().absolute()).data
+        dataset, settings = str(found["dataset"]), {**found, **settings}
     points = catalogue.dataset(dataset).size == 1
     samples = pipeline.samples(
-        dataset, parse_assignments(words), count=MOST_SAMPLES, side=POINTS_SIDE if points else SIDE
+        dataset, settings, count=MOST_SAMPLES, side=POINTS_SIDE if points else SIDE
     )
     for note in samples.notes:
         output.say(note)

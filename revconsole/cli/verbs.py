@@ -37,7 +37,7 @@ VERBS = {
     "predict": ("predict", "Say what the network of a run's best epoch calls images, with probabilities; accuracy where the classes are known."),
     "weights": ("weights:GROUP", "Look into a file of weights: what it holds, which model it fits, what would be renewed."),
     "report": ("report", "Print the results of a study or of some runs, and write them as documents with figures."),
-    "data": ("data:GROUP", "List the datasets, or the facts of one by its NAME; show samples, measure throughput."),
+    "data": ("data:GROUP", "List the datasets, or the facts of one by its NAME; recognise a folder, show samples, measure throughput."),
     "study": ("study:GROUP", "Repeat a whole sweep: several arms, each over the same seeds."),
 }  # fmt: skip
 """Verb → the file, with `:name` where function or group have another name than the verb, and the first paragraph of its help."""

@@ -1,7 +1,9 @@
 """The verb data: the list as before, samples drawn in 80 columns, and a pipeline that is measured."""
 
 import json
+import re
 import time
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -174,6 +176,85 @@ def test_a_mistake_gets_one_sentence(run, words, sentence):
     assert sentence in said.err
     assert said.err.count("\n") == 1
     assert said.out == ""
+
+
+def pictures_in(folder, *, size=(12, 9), count=6):
+    """So many small images in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        Image.new("RGB", size, (40 * number, 0, 0)).save(folder / f"{folder.name}{number}.png")
+
+
+def with_parts(root):
+    for part in ("train", "val"):
+        for name in ("cats", "dogs"):
+            pictures_in(root / part / name)
+
+
+def with_labels(root):
+    pictures_in(root / "images")
+    lines = [f"images{n},{'cats' if n % 2 else 'dogs'}" for n in range(6)]
+    (root / "labels.csv").write_text("\n".join(["id,label", *lines]))
+    (root / "notes.txt").write_text("nothing")
+
+
+def of_mnist(root):
+    for half in ("train", "t10k"):
+        for what in ("images-idx3", "labels-idx1"):
+            (root / "mnist").mkdir(parents=True, exist_ok=True)
+            (root / "mnist" / f"{half}-{what}-ubyte").touch()
+
+
+@pytest.mark.parametrize(
+    ("make", "facts", "settings"),
+    [
+        (with_parts, ["a folder for each class", "2: cats (6), dogs (6)", "12 to train on, 12 to test on", "12×9; 100% are not square"], {"dataset": "imagefolder", "image_size": 8}),
+        (with_labels, ["their labels in labels.csv", "2: cats (3), dogs (3)", "5 to train on, 1 to test on", "passed over: 1 .txt"], {"dataset": "imagefolder", "labels": "labels.csv", "image_size": 8}),
+        (of_mnist, ["MNIST", "60,000 to train on, 10,000 to test on"], {"dataset": "mnist"}),
+    ],
+)  # fmt: skip
+def test_a_folder_is_recognised_and_a_profile_is_written_that_trains_on_it(
+    run, tmp_path, monkeypatch, make, facts, settings
+):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "My Set")
+    said = run("data", "add", "My Set")
+    assert said.code == 0, said.err
+    for words in facts:
+        assert words in said.out
+    profile = tomllib.loads((tmp_path / "my-set.toml").read_text())
+    own = {"folder": str(tmp_path / "My Set")} if settings["dataset"] == "imagefolder" else {}
+    assert profile["data"] == settings | own
+    again = run("data", "add", "My Set")
+    assert (again.code, again.err.count("\n")) == (4, 1)
+    assert "there is a file my-set.toml already; choose another with --to" in again.err
+    if own:
+        assert run("train", "my-set.toml", "--dry-run", "model.dim=12").code == 0
+        assert "8×8 pixels, 3 channels" in run("data", "show", "My Set").out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["pest"], "there is no folder /.*/pest; did you mean 'pets'"),
+        (["file.png"], "file.png is a file; give the folder that it is in"),
+        (["pets"], "pets has 0 folders of images where a class each is expected"),
+        (["idx"], "idx holds the files of mnist or fashion_mnist; rename the folder to that"),
+    ],
+)
+def test_a_folder_that_is_nothing_gets_one_sentence(run, tmp_path, monkeypatch, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "file.png").touch()
+    of_mnist(tmp_path)
+    (tmp_path / "mnist").rename(tmp_path / "idx")
+    said = run("data", "add", *words)
+    assert (said.code, said.out, said.err.count("\n")) == (4, "", 1)
+    assert re.search(sentence, said.err)
+
+
+def test_the_list_has_a_name_of_its_own(run):
+    assert run("data", "list").out == run("data").out
 
 
 TINY = """
