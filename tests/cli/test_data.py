@@ -182,7 +182,7 @@ def pictures_in(folder, *, size=(12, 9), count=6):
     """So many small images in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        Image.new("RGB", size, (40 * number, 0, 0)).save(folder / f"{folder.name}{number}.png")
+        Image.new("RGB", size, (12 * number, 0, 0)).save(folder / f"{folder.name}{number}.png")
 
 
 def with_parts(root):
@@ -192,8 +192,8 @@ def with_parts(root):
 
 
 def with_labels(root):
-    pictures_in(root / "images")
-    lines = [f"images{n},{'cats' if n % 2 else 'dogs'}" for n in range(6)]
+    pictures_in(root / "images", count=20)
+    lines = [f"images{n},{'cats' if n % 2 else 'dogs'}" for n in range(20)]
     (root / "labels.csv").write_text("\n".join(["id,label", *lines]))
     (root / "notes.txt").write_text("nothing")
 
@@ -209,7 +209,7 @@ def of_mnist(root):
     ("make", "facts", "settings"),
     [
         (with_parts, ["a folder for each class", "2: cats (6), dogs (6)", "12 to train on, 12 to test on", "12×9; 100% are not square"], {"dataset": "imagefolder", "image_size": 8}),
-        (with_labels, ["their labels in labels.csv", "2: cats (3), dogs (3)", "5 to train on, 1 to test on", "passed over: 1 .txt"], {"dataset": "imagefolder", "labels": "labels.csv", "image_size": 8}),
+        (with_labels, ["their labels in labels.csv", "2: cats (10), dogs (10)", "16 to train on, 4 to test on", "passed over: 1 .txt"], {"dataset": "imagefolder", "labels": "labels.csv", "image_size": 8}),
         (of_mnist, ["MNIST", "60,000 to train on, 10,000 to test on"], {"dataset": "mnist"}),
     ],
 )  # fmt: skip
