@@ -13,6 +13,7 @@ LETTERS = {
     "parameters": ("P", "parameters"),
     "gradients": ("G", "gradients"),
     "optimizer": ("O", "optimiser"),
+    "exchange": ("E", "buffers of the exchange"),
     "kept": ("K", "kept for the backward"),
     "side_bits": ("S", "side bits"),
     "temporaries": ("T", "temporaries"),

@@ -15,7 +15,7 @@ from revconsole.records.printable import one_line
 from revconsole.records.settings.plan import Plan
 
 PARTS = (
-    ("█", "weights, optimiser", ("parameters", "gradients", "optimizer")),
+    ("█", "weights, optimiser", ("parameters", "gradients", "optimizer", "exchange")),
     ("▓", "kept for the backward", ("kept", "side_bits")),
     ("░", "temporary", ("temporaries", "batch")),
 )

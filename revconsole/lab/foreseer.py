@@ -69,6 +69,7 @@ def _key(plan: Plan) -> str:
     told: tuple[object, ...] = (
         plan.model, plan.scheme, plan.objective, plan.data.dataset, plan.image_size, plan.data.views, plan.data.mixes,
         train.precision, train.device, train.label_smoothing > 0, train.freeze, train.average is None, train.clip is None,
+        train.gpus, train.shard, train.sync_batchnorm,
     )  # fmt: skip
     if plan.backward == "auto" and train.budget_mib:
         told = (*told, plan.images_at_once, train.budget_mib)

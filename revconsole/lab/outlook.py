@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from revconsole.errors import RevconsoleError, said
+from revconsole.lab import format as form
 from revconsole.lab import room
 from revconsole.lab.calibration import correction
 from revconsole.lab.torch_api import training
@@ -50,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What a run would cost. memory: bytes to fit into; None if unknown."""
+    """What a run would cost. memory: bytes to fit into, of a rank; None if unknown."""
 
     plan: Plan
     counts: Mapping[str, Scalar]
@@ -167,11 +168,16 @@ def foretold(
             filter(None, (foreseen.why_not, _fewer(plan, foreseen), _shared(plan, foreseen)))
         ),
         allowed=allowance(plan, kind, images=plan.folder_images or 0),
-        memory=memory,
+        memory=_of_a_rank(plan, kind, memory),
         correction=correction(runs, kind),
         unsure=room.without_rules(plan),
     )
     return _with_choice(found, make=False)
+
+
+def _of_a_rank(plan: Plan, kind: Kind, memory: int | None) -> int | None:
+    """The memory that each rank has: a GPU of its own, or its share of this machine's."""
+    return memory if memory is None or kind == "cuda" else memory // plan.train.ranks
 
 
 def _fewer(plan: Plan, foreseen: Foreseen) -> str:
@@ -183,13 +189,17 @@ def _fewer(plan: Plan, foreseen: Foreseen) -> str:
 
 
 def _shared(plan: Plan, foreseen: Foreseen) -> str:
-    """That what is foreseen is all weights on one rank; empty if each rank has them."""
-    if foreseen.foresight is None or not plan.train.shard:
+    """Of which rank the memory is, and what the first one needs besides; empty for a run on one device."""
+    if foreseen.foresight is None or plan.train.ranks == 1:
         return ""
-    return (
-        f"the memory is that of a rank with all weights: with train.shard each of {plan.train.ranks} holds its share of "
-        "the blocks and needs less"
-    )
+    ranks, kind = plan.train.ranks, foreseen.foresight.device
+    text = f"the memory is that of each of {ranks} ranks, or of the one with most"
+    text += f"; each may take 1/{ranks} of this machine's" if kind == "cpu" else ""
+    collected = max(step.collected for step in foreseen.foresight.steps.values())
+    if not collected:
+        return text
+    whose = "" if kind == "cpu" else " of its machine's memory, not its GPU's"
+    return f"{text}; for a checkpoint the first collects {form.gibibytes(collected)}{whose}"
 
 
 def _with_choice(found: Outlook, *, make: bool) -> Outlook:

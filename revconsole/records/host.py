@@ -81,6 +81,11 @@ class HostReader:
             self._nvml.close()
 
 
+def threads_of_rank(ranks: int) -> int:
+    """Threads of each of so many ranks, which share the cores of this machine."""
+    return max(1, (os.cpu_count() or 1) // ranks)
+
+
 def cores() -> int:
     """Cores that this process may use."""
     import psutil  # as in `memory`

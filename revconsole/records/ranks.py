@@ -18,6 +18,7 @@ from pathlib import Path
 
 from revconsole.errors import RevconsoleError
 from revconsole.records import child as children
+from revconsole.records import host
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
@@ -114,7 +115,7 @@ def _endpoint() -> str:
 def _environment(launcher: str, ranks: int) -> dict[str, str]:
     """The environment of the ranks, which share the cores of this machine."""
     variables = children.environment() | {LAUNCHER: launcher}
-    variables.setdefault(THREADS, str(max(1, (os.cpu_count() or 1) // ranks)))
+    variables.setdefault(THREADS, str(host.threads_of_rank(ranks)))
     return variables
 
 

@@ -13,6 +13,7 @@ WORDS: Mapping[str, str] = {
     "parameters": "weights",
     "gradients": "gradients",
     "optimizer": "optimiser",
+    "exchange": "exchange",
     "kept": "kept for backward",
     "side_bits": "side bits",
     "temporaries": "temporary",

@@ -38,6 +38,8 @@ class AllocationLog:
     sizes: tuple[tuple[float, float, float], ...]
     events: tuple[int, ...]
     accumulated: tuple[int, ...] = ()
+    ranks: int = 1
+    """Ranks that share the micro-batches of a step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ def replay(log: AllocationLog, micro_batch: int, accumulate: int = 1) -> DeviceB
         round(fixed + slope * micro_batch + of_batch * batch)
         for fixed, slope, of_batch in log.sizes
     ]
-    events = log.accumulated if accumulate > 1 and log.accumulated else log.events
+    events = log.accumulated if accumulate > log.ranks and log.accumulated else log.events
     return replayed(sizes, events)
 
 

@@ -17,6 +17,7 @@ import platformdirs
 from pydantic import TypeAdapter, ValidationError
 
 from revconsole import __version__
+from revconsole.records import host
 from revconsole.records.files import bounded
 from revconsole.records.foresight.foresight import ORDER, Foresight, Kind, StepMemory
 from revconsole.records.sections import Backward
@@ -55,6 +56,8 @@ def key(plan: Plan, backward: Backward, device: Kind) -> str | None:
         "train": [train.freeze, train.average is not None, train.clip is not None],
         "versions": versions(),
     }
+    if train.ranks > 1:
+        decides["ranks"] = [train.ranks, train.shard, train.sync_batchnorm]
     return digest(decides)
 
 
@@ -65,7 +68,10 @@ def digest(decides: object) -> str:
 
 def threads(plan: Plan) -> list[str | int | None]:
     """What decides the number of threads of kernels on the CPU, which take other workspaces with other numbers of them."""
-    return [plan.train.threads, os.environ.get("OMP_NUM_THREADS"), os.cpu_count()]
+    given, ranks = os.environ.get("OMP_NUM_THREADS"), plan.train.ranks
+    if ranks > 1:
+        given = given or str(host.threads_of_rank(ranks))  # their launcher gives it to them
+    return [plan.train.threads, given, os.cpu_count()]
 
 
 @lru_cache(maxsize=1)

@@ -34,9 +34,9 @@ ORDER: tuple[Backward, ...] = ("stored", "checkpointed", "reversible")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepMemory:
-    """The memory of a step with one backward. This is what the cache keeps.
+    """The memory of a step with one backward, on the rank that needs most. This is what the cache keeps.
 
-    once: moments of a step of one micro-batch, those that can be the highest. accumulated: of a step of several.
+    once: moments of a step of one micro-batch for each rank, those that can be the highest. accumulated: of several for each.
     """
 
     once: tuple[Moment, ...]
@@ -47,10 +47,14 @@ class StepMemory:
     """What is uncertain about it, as a sentence; empty if nothing is."""
     seconds: float = 0.0
     """CPU seconds that making it took."""
+    ranks: int = 1
+    """Ranks that share the micro-batches of a step."""
+    collected: int = 0
+    """Bytes of the first rank while it collects the state for a checkpoint; 0 where every rank has all of it."""
 
     def moments(self, accumulate: int) -> tuple[Moment, ...]:
-        """The moments of a step with so many micro-batches."""
-        return self.once if accumulate == 1 else self.accumulated
+        """The moments of a step with so many micro-batches, on all ranks together."""
+        return self.once if accumulate <= self.ranks else self.accumulated
 
     def peak(self, micro_batch: int, accumulate: int = 1) -> PeakMemory:
         """The most bytes of a step whose batch has `accumulate` micro-batches of `micro_batch` images."""
@@ -62,13 +66,15 @@ class StepMemory:
 
     def above(self, micro_batch: int) -> int:
         """The most bytes beside weights, all of their gradients, optimiser state and images: what a budget of `auto` limits."""
-        parts = self.peak(micro_batch, accumulate=2).parts  # in the second, all gradients are there
+        parts = self.peak(
+            micro_batch, accumulate=2 * self.ranks
+        ).parts  # in the second, all gradients are there
         return round(parts.kept + parts.side_bits + parts.temporaries)
 
     def standing(self, micro_batch: int) -> int:
-        """Bytes of weights, all of their gradients and optimiser state."""
-        parts = self.peak(micro_batch, accumulate=2).parts
-        return round(parts.parameters + parts.gradients + parts.optimizer)
+        """Bytes of weights, all of their gradients, optimiser state and buffers of the exchange."""
+        parts = self.peak(micro_batch, accumulate=2 * self.ranks).parts
+        return round(parts.parameters + parts.gradients + parts.optimizer + parts.exchange)
 
     def largest(self, memory: float, accumulate: int = 1) -> int:
         """The largest micro-batch whose peak is at most `memory` bytes; 0 if not even one image fits."""
@@ -154,9 +160,11 @@ class Foresight:
         the replay answers in milliseconds.
         """
         step = self.steps[self.sparing if backward == "auto" else backward]
+        room = memory if allowance is None else (memory - allowance.high) / (1.0 + allowance.inside)
+        if self.device == "cpu" and step.collected > room:
+            return 0
         if allowance is None:
             return step.largest(memory, accumulate)
-        room = (memory - allowance.high) / (1.0 + allowance.inside)
         most = step.largest(room, accumulate)
         return _largest_reserved(step.log, most, accumulate, int(room)) if step.log else most
 
@@ -169,13 +177,16 @@ class Foresight:
         if step.log is not None:
             there = reserved(step.log, micro_batch, accumulate)
             least, most = there.allocated, there.reserved
+        if self.device == "cpu":
+            least, most = max(least, step.collected), max(most, step.collected)
         return allowance.around(least, max(least, most))
 
     def made(
         self, backward: Backward, batch: int, memory: float, *, allowance: Allowance | None = None
     ) -> MadeBatch | None:
-        """The batch in the fewest equal micro-batches that fit into `memory` bytes; None if a single image does not."""
-        for accumulate in divisors(batch):
+        """The batch in the fewest equal micro-batches that fit into `memory` bytes, as many for each rank; None if there are none."""
+        ranks = self.steps[self.sparing if backward == "auto" else backward].ranks
+        for accumulate in (each for each in divisors(batch) if each % ranks == 0):
             micro_batch = batch // accumulate
             most = self.largest(backward, memory, accumulate=accumulate, allowance=allowance)
             if micro_batch <= most:

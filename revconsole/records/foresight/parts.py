@@ -22,6 +22,8 @@ class MemoryParts:
     """Finished gradients of the weights."""
     optimizer: float = 0.0
     """State of the optimiser."""
+    exchange: float = 0.0
+    """Buffers by which ranks exchange gradients."""
     kept: float = 0.0
     """What the forward keeps for the backward: activations, or streams."""
     side_bits: float = 0.0

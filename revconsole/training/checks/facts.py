@@ -108,9 +108,7 @@ def foreseen_parts(state: TrainingState) -> Iterator[Apportioned]:
 
 def _peak(state: TrainingState, backward: Backward) -> PeakMemory | None:
     plan, kind = state.plan, state.device.type
-    if (
-        kind not in {"cpu", "cuda"} or not state.holding.everything
-    ):  # it was foreseen with all weights on one rank
+    if kind not in {"cpu", "cuda"}:
         return None
     if backward == "auto":
         step: StepMemory | str | None = state.foreseen  # of the blocks that were chosen

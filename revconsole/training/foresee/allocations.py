@@ -11,7 +11,7 @@ Size = tuple[float, float, float]
 
 
 def allocation_log(recording: Recording, pairing: Pairing) -> AllocationLog:
-    """The log of a step of one micro-batch and of several."""
+    """The log of a step of one micro-batch for each rank and of several."""
     sizes: dict[Size, int] = {}
     first = [sizes.setdefault(size, len(sizes)) for size in _standing(recording)]
     made = [sizes.setdefault(size, len(sizes)) for size in _made(recording, pairing)]
@@ -20,6 +20,7 @@ def allocation_log(recording: Recording, pairing: Pairing) -> AllocationLog:
         sizes=tuple(sizes),
         events=tuple(_events(step, first, made, skipped=MICRO_BATCHES)),
         accumulated=tuple(_events(step, first, made, skipped=None)),
+        ranks=recording.ranks,
     )
 
 

@@ -14,7 +14,7 @@ from revconsole.records.foresight.chosen import ChosenBlocks
 from revconsole.records.foresight.foresight import ORDER, Kind, StepMemory
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import Backward, BudgetChoice, ReversibleSequence, keep_within, sequences
-from revconsole.training.foresee.foresee import foresee, recordings_of, step_memory
+from revconsole.training.foresee.foresee import foresee, recordings_of, step_memory, threads_of
 from revconsole.training.foresee.shapes import batch_of, refusing, shapes
 from revconsole.training.machine import devices
 from revconsole.training.setup.training_state import TrainingState
@@ -106,5 +106,5 @@ class _Choosing:
                     return foresee(plan, self._device, backwards=[backward]).steps[backward]
         recordings = recordings_of(self._state, 1)
         self._state.micro_batch = micro_batch
-        with unset_fake_temporarily(), devices.threads(plan.train.threads):
+        with unset_fake_temporarily(), devices.threads(threads_of(plan)):
             return step_memory(recordings, self._device)

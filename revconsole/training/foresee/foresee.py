@@ -22,6 +22,7 @@ from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.records.foresight import cache
 from revconsole.records.foresight.foresight import ORDER, Foresight, Kind, StepMemory
 from revconsole.records.foresight.parts import Moment
+from revconsole.records.host import threads_of_rank
 from revconsole.records.sections import Backward
 from revconsole.records.sections.rule import Rule
 from revconsole.records.sections.scheme import CoefficientsSection
@@ -32,7 +33,7 @@ from revconsole.reversible import sequences
 from revconsole.reversible.witness import unwatched
 from revconsole.training.foresee.allocations import allocation_log
 from revconsole.training.foresee.lines import highest_of, lines_of, through_peaks, upper
-from revconsole.training.foresee.live_bytes import Recording
+from revconsole.training.foresee.live_bytes import PARTS, Recording
 from revconsole.training.foresee.pairing import paired
 from revconsole.training.foresee.recorder import Recorder, address
 from revconsole.training.foresee.shapes import STEPS, Untraceable, batch_of, refusing, shapes
@@ -112,7 +113,7 @@ def _memory(
         for stack, words in zip(sequences(state.encoder), blocks, strict=False):
             stack.backward = tuple(words)
         recordings = recordings_of(state, number)
-    with devices.threads(plan.train.threads):
+    with devices.threads(threads_of(plan)):
         return step_memory(recordings, device)
 
 
@@ -147,6 +148,8 @@ def step_memory(recordings: Sequence[Recording], device: Kind) -> StepMemory:
         accumulated=upper(several),
         log=allocation_log(last, pairing) if pairing and device == "cuda" else None,
         note=NOTE if pairing is None else "",
+        ranks=last.ranks,
+        collected=last.collected,
     )
 
 
@@ -159,7 +162,8 @@ def recorded(state: TrainingState, images: tuple[int, int], number: int) -> Reco
         )  # a number that is known: it decides what is done
     batch = batch_of(state.plan, sum(images))
     standing = tuple(standing_tensors(state, batch))
-    with unwatched(), Recorder(tensor for _, tensor in standing) as recorder:
+    there = (*(tensor for _, tensor in standing), *state.model.parameters())  # also what is lent
+    with unwatched(), Recorder(there) as recorder:
         step = compute_gradients(state, number, 1, images=batch[0], labels=batch[1])
         gradients = [recorder.number_of(w.grad) for w in trained(state) if w.grad is not None]
         update_weights(state, step)
@@ -169,6 +173,8 @@ def recorded(state: TrainingState, images: tuple[int, int], number: int) -> Reco
         step=recorder.step,
         standing=tuple((part, tensor.untyped_storage().nbytes()) for part, tensor in standing),
         gradients=frozenset(each for each in gradients if each is not None),
+        ranks=state.together.world,
+        collected=collected(state),
     )
 
 
@@ -177,9 +183,11 @@ def standing_tensors(state: TrainingState, batch: Sequence[Tensor]) -> Iterator[
     averages = (
         [] if state.average is None else [*state.average.parameters(), *state.average.buffers()]
     )
+    own = (*state.model.parameters(), *state.model.buffers())
     of_weights = (values.values() for values in state.optimizer.state.values())
     groups: dict[str, list[Any]] = {
-        "parameters": [*state.model.parameters(), *state.model.buffers(), *averages],
+        "parameters": [*state.holding.here(own), *averages],
+        "exchange": state.together.buffers(),
         "optimizer": [value for values in of_weights for value in values],
         "batch": list(batch),
     }
@@ -189,6 +197,37 @@ def standing_tensors(state: TrainingState, batch: Sequence[Tensor]) -> Iterator[
             if isinstance(value, Tensor) and address(value) not in seen:
                 seen.add(address(value))
                 yield part, value
+
+
+def collected(state: TrainingState) -> int:
+    """Bytes of the first rank while it collects the whole state for a checkpoint; 0 where every rank has all of it.
+
+    What the optimiser keeps of a matrix that another rank holds is taken to be in proportion to that of its own.
+    """
+    if state.holding.everything:
+        return 0
+    parameters, parts = list(state.model.parameters()), dict.fromkeys(PARTS, 0)
+    for part, tensor in standing_tensors(state, ()):
+        parts[part] += tensor.untyped_storage().nbytes()
+    here = {id(p) for p in state.holding.here(parameters)}
+    lacking = sum(p.nbytes for p in parameters if id(p) not in here)
+    gradients = sum(p.nbytes for p in trained(state))
+    return sum(parts.values()) + gradients + round(lacking * (1 + state_for_each(state)))
+
+
+def state_for_each(state: TrainingState) -> float:
+    """Bytes that the optimiser keeps for a byte of the matrices that this rank alone updates."""
+    weights = trained(state)
+    shared = {id(p) for p in weights} - {id(p) for p in state.holding.everywhere(weights)}
+    own = [p for p in weights if id(p) in shared]
+    kept = (v for p in own for v in state.optimizer.state[p].values() if isinstance(v, Tensor))
+    return sum(value.nbytes for value in kept) / max(1, sum(p.nbytes for p in own))
+
+
+def threads_of(plan: Plan) -> int | None:
+    """Threads of the kernels that are measured; None for as many as there are."""
+    several = plan.train.ranks > 1
+    return plan.train.threads or (threads_of_rank(plan.train.ranks) if several else None)
 
 
 def steps_to_trace(plan: Plan) -> tuple[int, ...]:

@@ -29,13 +29,16 @@ class Recording:
     """A recorded step of two micro-batches with so many images, the larger one first.
 
     standing: what is there before and after, as (part, bytes) of each storage. gradients: numbers of the storages that
-    hold them at the end.
+    hold them at the end. ranks: that share the step, of which this is one. collected: bytes of the first of them while it
+    collects the state for a checkpoint.
     """
 
     images: tuple[int, int]
     step: RecordedStep
     standing: tuple[tuple[str, int], ...]
     gradients: frozenset[int]
+    ranks: int = 1
+    collected: int = 0
 
     @property
     def batch(self) -> int:

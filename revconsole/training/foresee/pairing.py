@@ -18,6 +18,8 @@ SPLIT = "split_with_sizes"
 """The operator after which what is made belongs to a micro-batch and no longer to the whole batch."""
 TALLY = frozenset({"detach", "add_", "mul"})
 """The operators that add the results of a micro-batch to those of the step."""
+EXCHANGE = frozenset({"slice", "view", "split", "copy_", "fill_", "new_zeros", "empty_like"})
+"""The operators by which a rank exchanges gradients after a micro-batch."""
 KEPT, ADDED = "detach", "add_"
 """What autograd does with a weight's gradient, if there is none yet and if there is."""
 
@@ -44,7 +46,7 @@ def paired(recording: Recording) -> Pairing | None:
     between = second[: second.index(min(pairs.values()))] if pairs else second
     if not before or calls[before[-1]].name != SPLIT:
         return None
-    if any(calls[number].name not in TALLY for number in between):
+    if any(calls[number].name not in TALLY | EXCHANGE for number in between):
         return None
     return _sized(recording, pairs, prologue=len(before))
 

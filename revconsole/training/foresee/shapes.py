@@ -16,13 +16,14 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from revconsole.data import OpenedData
-from revconsole.errors import RevconsoleError
+from revconsole.errors import RevconsoleError, RunFailed
 from revconsole.records.foresight.foresight import Kind
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import set_draws
 from revconsole.reversible.replay import generators_kept
 from revconsole.reversible.shapes import without_numbers
 from revconsole.training.foresee.cuda_rules import CudaRules
+from revconsole.training.foresee.one_rank import NoExchange, OneRank, rank_to_trace
 from revconsole.training.machine.precision import Precision
 from revconsole.training.objectives import objective_of
 from revconsole.training.setup import optimizers
@@ -30,6 +31,9 @@ from revconsole.training.setup.build import without_memory
 from revconsole.training.setup.draws import Signs
 from revconsole.training.setup.schedules import Rates
 from revconsole.training.setup.training_state import TrainingState, averaged
+from revconsole.training.together.alone import ALONE
+from revconsole.training.together.holding import HOLDS_ALL
+from revconsole.training.together.placing import placed
 
 STEPS = 100
 """Length of the run that a step belongs to; only weights that move (scheme coefficients) depend on it."""
@@ -38,13 +42,14 @@ CPU = torch.device("cpu")
 
 @contextmanager
 def shapes(plan: Plan, device: Kind) -> Iterator[TrainingState]:
-    """A context without numbers, with the state of a run whose optimiser has its state.
+    """A context without numbers, with the state of a run whose optimiser has its state; of the rank that needs most, if there are several.
 
     Generators are left unchanged. Raises as `build_learner` does, and Untraceable for an optimiser that needs numbers.
     """
     with ExitStack() as stack:
         stack.enter_context(generators_kept(CPU))
         learner = without_memory(plan)
+        rank = rank_to_trace(plan, learner)
         average = averaged(learner, plan.train.average)
         stack.enter_context(without_numbers())
         stack.enter_context(FakeTensorMode())
@@ -52,7 +57,7 @@ def shapes(plan: Plan, device: Kind) -> Iterator[TrainingState]:
             stack.enter_context(CudaRules())
         _materialise([learner] if average is None else [learner, average])
         with refusing(plan):
-            state = realised(plan, learner, average, device)
+            state = realised(plan, learner, average, device, rank)
         yield state
 
 
@@ -62,10 +67,10 @@ class Untraceable(RevconsoleError):  # noqa: N818  the name says what it is
 
 @contextmanager
 def refusing(plan: Plan) -> Iterator[None]:
-    """A context that raises Untraceable for whatever a step without numbers raises."""
+    """A context that raises Untraceable for whatever a step without numbers raises, but for what cannot be trained either."""
     try:
         yield
-    except Untraceable:
+    except (Untraceable, RunFailed):
         raise
     except DataDependentOutputException as error:
         optimizer = getattr(plan.optimizer, "algorithm", plan.optimizer.name)
@@ -93,12 +98,23 @@ def batch_of(plan: Plan, images: int) -> tuple[Tensor, Tensor]:
 
 
 def realised(
-    plan: Plan, learner: nn.Module, average: AveragedModel | None, device: Kind
+    plan: Plan,
+    learner: nn.Module,
+    average: AveragedModel | None,
+    device: Kind,
+    rank: int | None = None,
 ) -> TrainingState:
-    """The state of a run with this learner and without data, whose optimiser has its state."""
+    """The state of a run with this learner and without data, whose optimiser has its state.
+
+    rank: that whose state it is, as far as the plan has several; None for one process that does the work of all.
+    """
     signs = Signs(plan.seed)
     set_draws(learner, signs)
+    several = rank is not None and plan.train.ranks > 1
+    exchange = NoExchange(rank or 0, plan.train.ranks, device) if several else None
+    holding = placed(plan, learner, exchange) if exchange else HOLDS_ALL
     optimizer = optimizers.build(plan.optimizer, learner)
+    holding.update_own(optimizer)
     if device == "cuda":
         _update_at_once(optimizer)
     _give_state(optimizer)
@@ -122,6 +138,8 @@ def realised(
         signs=signs,
         micro_batch=0,
         average=average,
+        together=OneRank(exchange, holding.everywhere(_weights(optimizer))) if exchange else ALONE,
+        holding=holding,
     )
 
 
@@ -154,8 +172,11 @@ def _update_at_once(optimizer: Optimizer) -> None:
 
 def _give_state(optimizer: Optimizer) -> None:
     """Give the optimiser the state that it has from the first step on."""
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    for weight in weights:
+    for weight in _weights(optimizer):
         weight.grad = torch.zeros_like(weight)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+
+
+def _weights(optimizer: Optimizer) -> list[Tensor]:
+    return [weight for group in optimizer.param_groups for weight in group["params"]]

@@ -25,9 +25,9 @@ from revconsole.training.setup.draws import Signs
 from revconsole.training.setup.schedules import Rates
 from revconsole.training.setup.training_state import TrainingState, averaged
 from revconsole.training.together.alone import ALONE, Together
-from revconsole.training.together.batch_norms import synchronise
+from revconsole.training.together.exchange import ByTorch
 from revconsole.training.together.holding import HOLDS_ALL, Holding
-from revconsole.training.together.shards import Shards
+from revconsole.training.together.placing import placed
 
 log = logging.getLogger(__name__)
 OTHERS = "{world} ranks train this run; what the others print is in ranks/ of the attempt's folder"
@@ -64,7 +64,7 @@ def prepare(
     _refuse_other_data(plan, opened.fingerprint)
 
     model, signs, objective = build_learner(plan), Signs(plan.seed), objective_of(plan)
-    holding = _placed(plan, model, device, together, say)
+    holding = _holding(plan, model, device, together, say)
     least = norms.least_images(objective, model, plan)
     norms.refuse_single(plan, least, len(opened.train))
     set_draws(model, signs)
@@ -98,25 +98,24 @@ def prepare(
     )
 
 
-def _placed(
+def _holding(
     plan: Plan,
     model: nn.Module,
     device: torch.device,
     together: Together,
     say: Callable[[str], None],
 ) -> Holding:
-    """Move the model to the device, or what this rank holds of it. Raises RunFailed for what the ranks cannot do with it."""
+    """Move the model to the device, or what this rank holds of it. Raises as `placed` does."""
+    holding: Holding = HOLDS_ALL
     if together.world > 1:
         say(OTHERS.format(world=together.world))
         if plan.train.sync_batchnorm:
-            if not synchronise(model):
-                raise RunFailed("this model has no BatchNorm; leave out train.sync_batchnorm")
             say(SYNCHRONISED)
         if plan.train.shard:
             say(LENT)
-            return Shards(model, device)
+        holding = placed(plan, model, ByTorch(device))
     model.to(device)
-    return HOLDS_ALL
+    return holding
 
 
 def _refuse_other_data(plan: Plan, fingerprint: str) -> None:

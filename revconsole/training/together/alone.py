@@ -59,6 +59,9 @@ class Together(Protocol):
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Set `.grad` to its sum over the ranks in their order. Raises ElsewhereShort as `meet` does."""
 
+    def buffers(self) -> list[Tensor]:
+        """What the exchanges keep from one step to the next."""
+
 
 class ElsewhereShort(MemoryError):  # noqa: N818  the name says what happened
     """Another rank lacks memory for the work that all of them do."""
@@ -104,6 +107,10 @@ class Alone:
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """They are the sum."""
+
+    def buffers(self) -> list[Tensor]:
+        """None."""
+        return []
 
 
 ALONE = Alone()

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+
+from revconsole.training.together.exchange import Exchange
 
 
 class BatchNormOverRanks(_BatchNorm):
@@ -22,6 +23,7 @@ class BatchNormOverRanks(_BatchNorm):
 
     together: bool | None = None
     """Whether this rank's images count; None while it computes alone."""
+    exchange: Exchange
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, …). As the class beside it, but for the statistics."""
@@ -34,12 +36,13 @@ class BatchNormOverRanks(_BatchNorm):
         return normed
 
     def _normed(self, x: Tensor, *, counts: bool) -> Tensor:
-        share, dims = float(counts), [axis for axis in range(x.ndim) if axis != 1]
+        share, exchange = float(counts), self.exchange
+        dims = [axis for axis in range(x.ndim) if axis != 1]
         shape = [1, -1, *[1] * (x.ndim - 2)]
-        number = _summed(x.new_tensor(share * x.numel() / x.shape[1]))
-        mean = _summed(share * x.sum(dims)) / number
+        number = _summed(x.new_tensor(share * x.numel() / x.shape[1]), exchange)
+        mean = _summed(share * x.sum(dims), exchange) / number
         apart = x - mean.view(shape)
-        variance = _summed(share * apart.square().sum(dims)) / number
+        variance = _summed(share * apart.square().sum(dims), exchange) / number
         run_on(self, mean.detach(), variance.detach() * number / (number - 1).clamp(min=1))
         normed = apart * (variance + self.eps).rsqrt().view(shape)
         if self.weight is not None:
@@ -61,12 +64,14 @@ def run_on(norm: _NormBase, mean: Tensor, variance: Tensor) -> None:
         running.lerp_(statistic.to(running), momentum or 0.0)
 
 
-def synchronise(model: nn.Module) -> bool:
-    """Let every BatchNorm of the model be one over ranks; whether there is any."""
+def synchronise(model: nn.Module, exchange: Exchange) -> bool:
+    """Let every BatchNorm of the model be one over the ranks of the exchange; whether there is any."""
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     for norm in norms:
         kind = type(norm)
-        norm.__class__ = type(f"{kind.__name__}OverRanks", (BatchNormOverRanks, kind), {})
+        norm.__class__ = type(
+            f"{kind.__name__}OverRanks", (BatchNormOverRanks, kind), {"exchange": exchange}
+        )
     return bool(norms)
 
 
@@ -83,23 +88,24 @@ def over_ranks(model: nn.Module, *, counts: bool) -> Iterator[None]:
             del norm.together
 
 
-def _summed(value: Tensor) -> Tensor:
-    summed: Tensor = _SumOverRanks.apply(value)
+def _summed(value: Tensor, exchange: Exchange) -> Tensor:
+    summed: Tensor = _SumOverRanks.apply(value, exchange)
     return summed
 
 
 class _SumOverRanks(torch.autograd.Function):
     @staticmethod
-    def forward(_: Any, value: Tensor) -> Tensor:
-        return _exchanged(value)
+    def forward(ctx: Any, value: Tensor, exchange: Exchange) -> Tensor:
+        ctx.exchange = exchange
+        return _exchanged(value, exchange)
 
     @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:
-        return _exchanged(gradient)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _exchanged(gradient, ctx.exchange), None
 
 
-def _exchanged(value: Tensor) -> Tensor:
+def _exchanged(value: Tensor, exchange: Exchange) -> Tensor:
     """The sum, in a tensor of its own: the exchange lets go of its tensor when it likes, which must not hold a graph."""
     sent = value.clone(memory_format=torch.contiguous_format)
-    dist.all_reduce(sent)
+    exchange.add_up(sent)
     return sent.clone()

@@ -12,20 +12,27 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
+
+from revconsole.training.together.exchange import Exchange
 
 BUCKET_BYTES = 25 * 2**20
 """Bytes of gradients that are exchanged at once, as in DistributedDataParallel."""
 
 
 class GradientSum:
-    """Sums the gradients of some parameters over `world` ranks."""
+    """Sums the gradients of some parameters over the ranks."""
 
-    def __init__(self, parameters: Sequence[Tensor], world: int) -> None:
-        self._parameters, self._world = list(parameters), world
+    def __init__(self, parameters: Sequence[Tensor], exchange: Exchange) -> None:
+        self._parameters, self._exchange = list(parameters), exchange
+        self._world = exchange.world
         self._buckets = list(_buckets(self._parameters))
         self._buffers: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+
+    @property
+    def buffers(self) -> list[Tensor]:
+        """What is kept from one step to the next."""
+        return [buffer for pair in self._buffers.values() for buffer in pair]
 
     def prepare(self) -> None:
         """Allocate the buffers of the exchange, before the others rely on this rank. Raises what lack of memory raises."""
@@ -47,9 +54,8 @@ class GradientSum:
 
     def _present(self) -> set[int]:
         """The identities of the parameters of which some rank has a gradient."""
-        here = torch.tensor([p.grad is not None for p in self._parameters], dtype=torch.int32)
-        dist.all_reduce(here, op=dist.ReduceOp.MAX)
-        return {id(p) for p, some in zip(self._parameters, here.tolist(), strict=True) if some}
+        some = self._exchange.anywhere([p.grad is not None for p in self._parameters])
+        return {id(p) for p, there in zip(self._parameters, some, strict=True) if there}
 
     def _add(self, bucket: list[Tensor]) -> None:
         sent, received = (
@@ -61,11 +67,11 @@ class GradientSum:
                 place.fill_(-0.0)
             else:
                 place.copy_(parameter.grad)
-        dist.all_to_all_single(received, sent)
+        self._exchange.swap(received, sent)
         total, *others = received.chunk(self._world)
         for other in others:
             total += other
-        dist.all_gather_into_tensor(sent, total)
+        self._exchange.gather(sent, total)
         for parameter, place in _placed(bucket, sent):
             if parameter.grad is None:
                 parameter.grad = torch.empty_like(parameter)

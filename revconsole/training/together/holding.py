@@ -4,7 +4,7 @@ The others are lent for the time of a block; see `shards`. Whatever reads or wri
 its backward goes through here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -21,6 +21,9 @@ class Holding(Protocol):
     @property
     def everything(self) -> bool:
         """Whether this rank holds all weights, and so can run the model by itself."""
+
+    def here(self, weights: Iterable[Tensor]) -> list[Tensor]:
+        """Those of the weights and buffers that this rank holds."""
 
     def everywhere(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """Those of the weights that every rank holds."""
@@ -57,6 +60,10 @@ class HoldsAll:
     """A rank that holds all weights; see `Holding`."""
 
     everything = True
+
+    def here(self, weights: Iterable[Tensor]) -> list[Tensor]:
+        """All of them."""
+        return list(weights)
 
     def everywhere(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """All of them."""

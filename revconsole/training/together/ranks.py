@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from revconsole.training.together.alone import ElsewhereShort
+from revconsole.training.together.exchange import ByTorch
 from revconsole.training.together.gradients import GradientSum
 
 Value = TypeVar("Value")
@@ -90,10 +91,14 @@ class Ranks:
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Set `.grad` to its sum over the ranks in their order. Raises ElsewhereShort as `meet` does."""
         if self._sum is None:
-            self._sum = GradientSum(parameters, self.world)
+            self._sum = GradientSum(parameters, ByTorch(torch.device(self.device)))
         self._sum.prepare()
         self.meet()
         self._sum.add()
+
+    def buffers(self) -> list[Tensor]:
+        """Those of the sum of gradients."""
+        return [] if self._sum is None else self._sum.buffers
 
     def _rows(self, own: Sequence[Tensor], count: int, like: Tensor) -> list[Tensor]:
         """The results of all ranks, which are `like` one tensor."""

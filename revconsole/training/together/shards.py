@@ -15,7 +15,7 @@ same blocks in the same order, a rank without images those of another's images, 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +27,7 @@ from torch.optim import Optimizer
 from revconsole.errors import RunFailed
 from revconsole.reversible import ReversibleSequence, sequences
 from revconsole.reversible.coupling import Streams
+from revconsole.training.together.exchange import Exchange
 from revconsole.training.together.holding import State
 
 
@@ -35,34 +36,19 @@ class Shards:
 
     everything = False
 
-    def __init__(self, model: nn.Module, device: torch.device) -> None:
-        """Share the matrices out, on the CPU, and move the rest to the device.
-
-        Raises RunFailed if the model has none to share.
-        """
-        self._rank, self._world = dist.get_rank(), dist.get_world_size()
-        stacks = list(_stacks(model))
-        places = Counter(id(p) for module in model.modules() for p in module._parameters.values())  # noqa: SLF001  named_parameters hides shared places
-        self._blocks = {
-            block: [p for p in block.parameters() if p.ndim > 1 and places[id(p)] == 1]
-            for block in dict.fromkeys(_wired(stacks))
-        }
-        matrices = [p for block in self._blocks.values() for p in block]
-        if not matrices:
-            raise RunFailed(
-                "this model has no wired blocks whose weights could be shared among the ranks; leave out train.shard"
-            )
-        self._owners = dict(zip(map(id, matrices), _owners(matrices, self._world), strict=True))
+    def __init__(self, model: nn.Module, exchange: Exchange) -> None:
+        """Share the matrices out; the model is on the CPU. Raises RunFailed as `lent_matrices` does."""
+        self._exchange, self._rank, self._world = exchange, exchange.rank, exchange.world
+        self._blocks = lent_matrices(model)
+        self._owners = owners(self._blocks, self._world)
         self._here: set[nn.Module] = set()
         self._real = True
         self._sums: dict[int, tuple[Tensor, Tensor]] = {}
         self._every: list[list[Tensor]] = []
-        for matrix in matrices:
+        for matrix in (p for block in self._blocks.values() for p in block):
             if self._lacks(matrix):
-                matrix.data = torch.empty_like(matrix.data, device=device)
-                _empty(matrix)
-        model.to(device)
-        for stack in stacks:
+                exchange.forget(matrix)
+        for stack in _stacks(model):
             stack.presence = self
 
     def arrive(self, block: nn.Module, streams: Streams) -> Streams:
@@ -90,15 +76,15 @@ class Shards:
         self._here.add(block)
         for matrix in self._blocks[block]:
             if self._lacks(matrix):
-                matrix.untyped_storage().resize_(matrix.nbytes)
-            dist.broadcast(matrix.data, src=self._owners[id(matrix)])
+                self._exchange.make_room(matrix)
+            self._exchange.broadcast(matrix.data, self._owners[id(matrix)])
 
     def take_away(self, block: nn.Module) -> None:
         """Leave the block's matrices only where they are held."""
         self._here.discard(block)
         for matrix in self._blocks[block]:
             if self._lacks(matrix):
-                _empty(matrix)
+                self._exchange.give_room_back(matrix)
 
     def settle(self, block: nn.Module) -> None:
         """Bring the gradients of the block's matrices to who holds these."""
@@ -106,6 +92,10 @@ class Shards:
             if matrix.grad is not None:  # on every rank alike
                 self._add(matrix)
         self.take_away(block)
+
+    def here(self, weights: Iterable[Tensor]) -> list[Tensor]:
+        """See `Holding`."""
+        return [p for p in weights if not self._lacks(p)]
 
     def everywhere(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """See `Holding`."""
@@ -135,14 +125,13 @@ class Shards:
         """From the norms of single weights, each computed where its gradient is, in the order of one process."""
         here = {id(p) for p in parameters if p.grad is not None}
         order = [p for group in self._every for p in group]
-        there = torch.tensor([id(p) in here for p in order], dtype=torch.int32)
-        dist.all_reduce(there, op=dist.ReduceOp.MAX)
-        known = [p for p, some in zip(order, there.tolist(), strict=True) if some]
+        there = self._exchange.anywhere([id(p) in here for p in order])
+        known = [p for p, some in zip(order, there, strict=True) if some]
         norms = torch.zeros(len(known), device=parameters[0].device)
         for place, parameter in enumerate(known):
             if id(parameter) in here and self._rank == self._owners.get(id(parameter), 0):
                 norms[place] = torch.linalg.vector_norm(parameter.grad)
-        dist.all_reduce(norms)
+        self._exchange.add_up(norms)
         norm: Tensor = torch.linalg.vector_norm(norms)
         return norm
 
@@ -209,13 +198,13 @@ class Shards:
         matrix.grad = None
         own = own.contiguous() if self._real else torch.full_like(own, -0.0)
         if owner != self._rank:
-            dist.send(own, owner)
+            self._exchange.send(own, owner)
             return
         _, total = self._sums.get(id(matrix), (matrix, None))
         for rank in range(self._world):
             part = own if rank == self._rank else torch.empty_like(own)
             if rank != self._rank:
-                dist.recv(part, rank)
+                self._exchange.receive(part, rank)
             total = part if total is None else total.add_(part)
         assert total is not None  # noqa: S101  there is a rank
         self._sums[id(matrix)] = matrix, total
@@ -227,10 +216,10 @@ class Shards:
             if owner == 0:
                 return tensor.detach()
             received = torch.empty(tensor.shape, dtype=tensor.dtype)
-            dist.recv(received, owner)
+            self._exchange.receive(received, owner)
             return received
         if self._rank == owner:
-            dist.send(tensor.detach().cpu(), 0)
+            self._exchange.send(tensor.detach().cpu(), 0)
         return None
 
     def _state_at_first(self, optimizer: Optimizer, parameter: Tensor) -> dict[str, Any] | None:
@@ -283,17 +272,44 @@ def _wired(stacks: Sequence[ReversibleSequence]) -> Iterator[nn.Module]:
             yield from run
 
 
-def _owners(matrices: Sequence[Tensor], world: int) -> list[int]:
-    """A rank for each matrix, so that all hold about as many bytes: the largest first, to who has least."""
-    held, owners = [0] * world, [0] * len(matrices)
-    for place in sorted(range(len(matrices)), key=lambda n: (-matrices[n].nbytes, n)):
-        owners[place] = held.index(min(held))
-        held[owners[place]] += matrices[place].nbytes
-    return owners
+Blocks = dict[nn.Module, list[Tensor]]
+"""The wired blocks with the matrices of each that are lent."""
 
 
-def _empty(matrix: Tensor) -> None:
-    matrix.untyped_storage().resize_(0)
+def lent_matrices(model: nn.Module) -> Blocks:
+    """The matrices that ranks share out, by block. Raises RunFailed if the model has none."""
+    places = Counter(id(p) for module in model.modules() for p in module._parameters.values())  # noqa: SLF001  named_parameters hides shared places
+    blocks: Blocks = {
+        block: [p for p in block.parameters() if p.ndim > 1 and places[id(p)] == 1]
+        for block in dict.fromkeys(_wired(list(_stacks(model))))
+    }
+    if not any(blocks.values()):
+        raise RunFailed(
+            "this model has no wired blocks whose weights could be shared among the ranks; leave out train.shard"
+        )
+    return blocks
+
+
+def owners(blocks: Blocks, world: int) -> dict[int, int]:
+    """A rank for the identity of each matrix, so that all hold about as many bytes: the largest first, to who has least."""
+    held, found = [0] * world, dict[int, int]()
+    matrices = [p for block in blocks.values() for p in block]
+    for matrix in sorted(matrices, key=lambda each: -each.nbytes):
+        found[id(matrix)] = owner = held.index(min(held))
+        held[owner] += matrix.nbytes
+    return found
+
+
+def fullest(blocks: Blocks, world: int) -> int:
+    """The rank that mostly needs most memory: for what it holds, with gradients, and for the block that it lacks most of."""
+    found = owners(blocks, world)
+
+    def needs(rank: int) -> int:
+        holds = sum(p.nbytes for block in blocks.values() for p in block if found[id(p)] == rank)
+        lacks = (sum(p.nbytes for p in block if found[id(p)] != rank) for block in blocks.values())
+        return 2 * holds + max(lacks)
+
+    return max(range(world), key=needs)
 
 
 def _numbered(groups: Sequence[Sequence[Tensor]]) -> list[list[int]]:

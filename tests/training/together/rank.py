@@ -5,19 +5,27 @@ import json
 from pathlib import Path
 
 import torch.distributed as dist
+from torch import Tensor
 
 from revconsole.records.logs.events import Event, Measured, Started
 from revconsole.records.runs import control
 from revconsole.records.settings.plan import Plan
 from revconsole.training import requests
+from revconsole.training.foresee.shapes import batch_of
+from revconsole.training.learning.preparing import prepare
+from revconsole.training.machine import devices
+from revconsole.training.machine.allocated import allocated
 from revconsole.training.objectives import Inputs, Loss
 from revconsole.training.probes import allocations
 from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step import stepping
+from revconsole.training.step.stepping import compute_gradients, update_weights
 from revconsole.training.together.alone import ALONE
 from revconsole.training.together.ranks import Ranks, leave
 from tests.training.conftest import Log, Runner
 
+MEASURED = ("whole on each", "shared out")
+"""Names of works whose memory is measured, which record nothing else."""
 ROOM = 8
 """Images that fit where a run is to shrink."""
 
@@ -46,6 +54,10 @@ def main(rank: int, world: int, folder: str) -> None:
     runner, found = Runner(Path(folder)), {}
     for name, work in json.loads(Path(folder, f"works-{world}.json").read_text()).items():
         plan, run, stop = Plan.model_validate(work["plan"]), work["run"], work["stop"]
+        if name in MEASURED:
+            with devices.threads(plan.train.threads):
+                found[name] = measured(plan, runner.folder, Ranks())
+            continue
 
         def watch(event: Event, run: str = run, stop: int | None = stop) -> None:
             trained = isinstance(event, Measured) and "loss" in event.values
@@ -56,6 +68,40 @@ def main(rank: int, world: int, folder: str) -> None:
     leave()
     if rank == 0:
         Path(folder, f"found-{world}.json").write_text(json.dumps(found))
+
+
+def measured(plan: Plan, data: Path, together: Ranks) -> dict[str, float]:
+    """The most bytes of all tensors of a rank: in a step, and on the first one while it collects the state for a checkpoint.
+
+    Counted from the objects of this process and by torch's account of what it allocates, not from the plan.
+    """
+    before = _bytes_of_tensors()
+    state = prepare(plan, data=data, say=lambda _: None, together=together)
+    images, labels = batch_of(plan, plan.train.batch)
+    images.normal_()
+    labels.zero_()
+
+    def step() -> None:
+        update_weights(state, compute_gradients(state, 1, 1, images=images, labels=labels))
+
+    step()
+    state.optimizer.zero_grad(set_to_none=True)
+    most = _bytes_of_tensors() - before + allocated(step)
+    collected = (
+        state.holding.weights(state.model),
+        state.holding.optimizer_state(state.optimizer),
+    )
+    there = _bytes_of_tensors() - before
+    del collected
+    return together.most({"step": most, "checkpoint": there})
+
+
+def _bytes_of_tensors() -> int:
+    """Without whole numbers, which are the images of a dataset and its labels."""
+    gc.collect()
+    tensors = (each for each in gc.get_objects() if isinstance(each, Tensor))
+    storages = [each.untyped_storage() for each in tensors if each.is_floating_point()]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def recorded(log: Log) -> dict[str, object]:
