@@ -38,6 +38,13 @@ class InQueue:
     """Whether it does not wait for its turn."""
     slots: int = 0
     """Workers that may take it; 0 if one process has it for itself."""
+    at_once: tuple[str, ...] = ()
+    """The devices on which it trains at once; empty for a run on one."""
+
+    @property
+    def width(self) -> int:
+        """Devices that it takes."""
+        return len(self.at_once) or 1
 
     @property
     def waits(self) -> bool:
@@ -98,9 +105,10 @@ class DeviceQueue:
         found: dict[str, float | None] = {}
         for each in (*self.training, *self.waiting):
             if each.waits:
-                found[each.run.id] = 0.0 if each.now else taken[0] if known else None
+                start = heapq.nsmallest(each.width, taken)[-1]
+                found[each.run.id] = 0.0 if each.now else start if known else None
             if not (each.waits and each.now):
-                heapq.heapreplace(taken, taken[0] + (each.seconds or 0.0))
+                _take(taken, each)
                 known = known and each.seconds is not None
         return found
 
@@ -113,10 +121,11 @@ class DeviceQueue:
                 more = [f"{count - MOST_NAMED} more"] if count > MOST_NAMED else []
                 behind = " and ".join([*names, *more])
                 time = self._time(max(taken), unknown, count)
-                found[each.run.id] = f"waits for {self.named} behind {behind}: {time}"
+                where = " and ".join(each.at_once) or self.named
+                found[each.run.id] = f"waits for {where} behind {behind}: {time}"
             if count < MOST_NAMED:
                 names.append(f"{each.run.name} ({each.run.id}, {each.run.state})")
-            heapq.heapreplace(taken, taken[0] + (each.seconds or 0.0))
+            _take(taken, each)
             unknown += each.seconds is None
         return found
 
@@ -124,7 +133,7 @@ class DeviceQueue:
         """Seconds of all runs, each in the place that is free first; how many are of unknown time; and how many there are."""
         taken, every = [0.0] * self.places, (*self.training, *self.waiting)
         for each in every:
-            heapq.heapreplace(taken, taken[0] + (each.seconds or 0.0))
+            _take(taken, each)
         return max(taken), sum(each.seconds is None for each in every), len(every)
 
     def _time(self, seconds: float, unknown: int, count: int) -> str:
@@ -133,6 +142,13 @@ class DeviceQueue:
             return "how long is not known"
         rest = f", not counting {unknown} of unknown time" if unknown else ""
         return f"about {form.duration(seconds)}{rest}"
+
+
+def _take(taken: list[float], entry: InQueue) -> None:
+    """Let a run take as many of the places as it needs, those that are free first, all from the same moment on."""
+    places = [heapq.heappop(taken) for _ in range(min(entry.width, len(taken)))]
+    for _ in places:
+        heapq.heappush(taken, places[-1] + (entry.seconds or 0.0))
 
 
 def explained(runs: Iterable[Summary], found: Iterable[DeviceQueue]) -> tuple[Summary, ...]:
@@ -174,6 +190,7 @@ class QueueReader:
                 seconds=known,
                 now=queued.now,
                 slots=len(queued.slots),
+                at_once=queued.devices if queued.at_once else (),
             )
             found.append((queued, entry))
         return tuple(_queue(devices, members) for devices, members in _grouped(found))

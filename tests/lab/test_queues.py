@@ -24,10 +24,10 @@ STARTED = {"steps": 40, "steps_per_epoch": 10, "device": "cpu", "fingerprint": "
 def add(store):
     """A function: create and queue runs of these names; returns their ids."""
 
-    def added(*names, device="cpu", **settings):
+    def added(*names, device="cpu", gpus=1, **settings):
         ids = []
         for name in names:
-            train = {"device": device, "epochs": 4}
+            train = {"device": device, "epochs": 4, "gpus": gpus}
             ids.append(store.create(Plan.model_validate({"name": name, "train": train}), {}))
             store.queue(ids[-1], 1, identity.mine(), "thread", **settings)
         return ids
@@ -164,6 +164,27 @@ def test_on_several_cards_the_time_is_that_of_the_one_that_takes_longest(store, 
     (queue,) = QueueReader(store).read([*runs, done])
 
     assert (queue.begins()[ids[1]], queue.begins()[ids[2]], queue.seconds) == (0.0, 40.0, 80.0)
+
+
+def test_a_run_on_two_cards_waits_for_both_and_the_next_one_for_either(
+    store, add, begin, monkeypatch
+):
+    monkeypatch.setattr(devices, "_cards", lambda: {"cuda:0": "", "cuda:1": ""})
+    one, *_ = add("one", device="cuda:0")
+    (two,) = add("two", device="cuda", gpus=2)
+    (three,) = add("three", device="auto")
+    begin(one)
+    (queue,) = QueueReader(store).read(store.list())
+    timed = replace(
+        queue,
+        training=tuple(replace(each, seconds=60.0) for each in queue.training),
+        waiting=tuple(replace(each, seconds=30.0) for each in queue.waiting),
+    )
+
+    assert queue.sentence.startswith("1 trains and 2 wait on cuda:0 or cuda:1")
+    assert timed.waits()[two].startswith("waits for cuda:0 and cuda:1 behind one (")
+    assert timed.begins() == {two: 60.0, three: 90.0}
+    assert timed.seconds == 120.0
 
 
 def test_the_first_run_of_an_idle_device_waits_for_nobody(store, add):

@@ -29,8 +29,9 @@ sys.stdin.read()
 def queue(store):
     """A function: create a run and queue it, on the CPU if nothing is said; returns what `next` takes."""
 
-    def made(device="cpu", *, now=False):
-        run_id = store.create(Plan.model_validate({"name": "a", "train": {"device": device}}), {})
+    def made(device="cpu", *, now=False, gpus=1):
+        train = {"device": device, "gpus": gpus, "batch": 64}
+        run_id = store.create(Plan.model_validate({"name": "a", "train": train}), {})
         store.queue(run_id, 1, identity.mine(), "thread", now=now)
         return run_id, 1
 
@@ -92,6 +93,75 @@ def test_a_run_that_may_use_any_card_takes_the_one_that_is_free(store, queue, mo
     assert held[2].next([third]) is None
     held[0].leave()
     assert held[2].next([third])
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    """Eight of them."""
+    monkeypatch.setattr(devices, "_cards", lambda: {f"cuda:{n}": "" for n in range(8)})
+
+
+def test_a_run_on_several_cards_and_one_on_one_of_them_wait_for_each_other(store, queue, cards):
+    four, one, other = (DeviceTurns(store.root) for _ in range(3))
+    ranks, third, fifth = queue("cuda", gpus=4), queue("cuda:2"), queue("cuda:4")
+    assert four.next([ranks]) == NextRun(*ranks)
+    assert one.next([third]) is None
+    assert other.next([fifth]) == NextRun(*fifth)
+
+    four.leave()
+    assert one.next([third]) == NextRun(*third)
+    again = queue("cuda", gpus=4)
+    assert four.next([again]) is None
+    one.leave()
+    assert four.next([again]) == NextRun(*again)
+
+
+def test_of_runs_with_devices_in_common_nobody_holds_some_while_it_waits_for_the_rest(
+    store, queue, cards
+):
+    one, early, late, other = (DeviceTurns(store.root) for _ in range(4))
+    runs = [queue("cuda:3"), queue("cuda", gpus=4), queue("cuda", gpus=2), queue("cuda:0")]
+    assert one.next(runs[:1])
+    assert early.next([runs[1]]) is None, "the last of its four is taken"
+    assert early.pass_on() is None
+    assert late.next([runs[2]]) is None, "both of its are free, but the other stands before it"
+    assert other.next([runs[3]]) is None
+
+    one.leave()
+    assert late.next([runs[2]]) is None
+    assert early.next([runs[1]]) == NextRun(*runs[1])
+    assert late.next([runs[2]]) is None
+    early.leave()
+    assert late.next([runs[2]]) == NextRun(*runs[2])
+
+
+def test_a_killed_process_frees_all_the_devices_of_its_ranks(store, queue, process, monkeypatch):
+    monkeypatch.setattr(devices, "_cards", lambda: {"cuda:0": "", "cuda:1": ""})
+    child, said = process(queue("cuda", gpus=2))
+    assert said == "begins"
+    here, mine = DeviceTurns(store.root), queue("cuda:1")
+    assert here.next([mine]) is None
+
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+
+    assert here.next([mine]) == NextRun(*mine)
+
+
+def test_ranks_that_begin_now_train_beside_on_each_of_their_cards(store, queue, cards):
+    training, beside, after = (DeviceTurns(store.root) for _ in range(3))
+    assert training.next([queue("cuda:1")])
+    assert beside.next([queue("cuda", gpus=2, now=True)])
+    late = queue("cuda:0")
+    assert after.next([late]) is None
+    beside.leave()
+    assert after.next([late])
+
+
+def test_the_ranks_of_a_processor_take_the_turn_of_the_processor(store, queue):
+    run, _ = queue("cpu", gpus=2)
+    queued = read_queued(store.folder(run) / "launch.json")
+    assert (queued.devices, queued.at_once) == (("cpu",), True)
 
 
 def test_the_first_in_the_queue_is_the_next_and_another_order_counts_at_once(store, queue):

@@ -27,7 +27,8 @@ class Queued(NamedTuple):
     train on, any of which will do; empty if it waits for none. now: whether it does not wait for its turn. job: the Slurm
     job that trains it, empty while it is being submitted; None for a run that no job trains. slots: the device of each
     worker that may take it, if several do. needs: bytes of its device's memory that have to be free, as far as that is
-    known. lacks: why it cannot begin although it is its turn; empty otherwise.
+    known. lacks: why it cannot begin although it is its turn; empty otherwise. at_once: whether it trains on all of its
+    devices, as a run on several ranks does, and not on any one of them.
     """
 
     holder: Identity
@@ -41,6 +42,7 @@ class Queued(NamedTuple):
     slots: tuple[str, ...] = ()
     needs: int | None = None
     lacks: str = ""
+    at_once: bool = False
 
 
 def read_queued(path: Path) -> Queued | None:
@@ -59,6 +61,7 @@ def read_queued(path: Path) -> Queued | None:
             slots=tuple(map(str, body.get("slots", ()))),
             needs=int(body["needs"]) if body.get("needs") else None,
             lacks=str(body.get("lacks", "")),
+            at_once=bool(body.get("at_once", False)),
         )
     except (FileNotFoundError, NotADirectoryError, bounded.OddFile):
         return None

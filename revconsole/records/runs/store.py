@@ -192,9 +192,12 @@ class RunStore:
             changes = {**changes, "train.device": kind}
         mine = tuple(dict.fromkeys(slots)) or (devices.candidates(device) if device else ())
         body = holder.to_dict() | {"attempt": number, "launcher": launcher, "time": time.time()}
-        several = plan is not None and changes.get("train.gpus", plan.train.gpus) != 1
-        # Ranks take the first GPUs: the first of them is what their run waits for.
-        body |= {"place": place, "devices": list(mine[:1] if several else mine)}
+        ranks = changes.get("train.gpus", plan.train.ranks if plan else 1)
+        if isinstance(ranks, int) and ranks > 1 and mine and not slots:
+            # Ranks take the first GPUs, or share the CPU.
+            cards = devices.candidates("auto") if mine[0].startswith("cuda") else mine
+            mine, body["at_once"] = cards[:ranks], True
+        body |= {"place": place, "devices": list(mine)}
         body |= {"slots": list(slots)} if slots else {}
         body |= {"needs": needs} if needs else {}
         body |= {"changes": dict(changes)} if changes else {}

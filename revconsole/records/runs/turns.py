@@ -6,7 +6,8 @@
                     launch                    locked while the runs of a study are created
 
 Only the locks count, which the kernel releases when a process ends, however it ends; the files are empty, but for a turn
-that several workers share, which holds the name by which they know each other. The order is
+that several workers share, which holds the name by which they know each other. A run on several ranks takes the turns
+of all its devices at once, or none of them: nobody holds one while it waits for another. The order is
 that of `place` in the runs' launch.json. A boot of a machine has a folder of its own, because its devices are no other
 machine's; so the locks need to reach no further than one kernel, which network file systems manage, too. The folders of
 boots that are long over are removed when a new one is made.
@@ -24,9 +25,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from revconsole.records.files import clock
-from revconsole.records.files.shared import make_folder, set_mode
+from revconsole.records.files.shared import make_folder
 from revconsole.records.runs.identity import UNKNOWN, mine
 from revconsole.records.runs.queued import FILE, Queued, read_queued
+from revconsole.records.runs.turn_locks import (
+    HeldLock,
+    all_locked,
+    alone,
+    beside,
+    is_there,
+    left_over,
+    locked,
+    shared,
+    unlock,
+)
 
 FOLDER, TURN, BESIDE, LAUNCH = ".queue", "turn", "beside", "launch"
 SWEPT_AFTER_SECONDS = 30 * 86400.0
@@ -56,14 +68,6 @@ class _Waiting:
     queued: Queued | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A lock of this process on a file."""
-
-    path: Path
-    descriptor: int
-
-
 _all: "weakref.WeakSet[DeviceTurns]" = weakref.WeakSet()
 
 
@@ -77,8 +81,8 @@ class DeviceTurns:
     def __init__(self, root: Path, *, only: str = "", together: str = "") -> None:
         self._root, self._only, self._together = root, only, together
         self._alone = threading.Lock()
-        self._held: _Held | None = None
-        self._lined_up: dict[Path, _Held] = {}
+        self._held: tuple[HeldLock, ...] = ()
+        self._lined_up: dict[Path, HeldLock] = {}
         self._read: dict[str, tuple[tuple[int, ...], _Waiting]] = {}
         _all.add(self)
 
@@ -104,26 +108,29 @@ class DeviceTurns:
                 if begun is not None:
                     self._line_up([])
                     return begun
-            self._hold(None)
+            self._hold()
             self._line_up(runs)
             return None
 
     def leave(self) -> None:
-        """Give back the device, and leave every queue."""
+        """Give back what is held, and leave every queue."""
         with self._alone:
-            self._hold(None)
+            self._hold()
             self._line_up([])
 
     def pass_on(self) -> int | None:
-        """The descriptor of the turn that is held, to be inherited by a process; `passed` follows. None without one."""
-        return self._held.descriptor if self._held and self._held.path.name == TURN else None
+        """The descriptor of the turn that is held, to be inherited by a process; `passed` follows. None without one.
+
+        Of several it is the first; the others are free until that process takes them, before whoever waits with it.
+        """
+        return next((held.descriptor for held in self._held if held.path.name == TURN), None)
 
     def passed(self) -> None:
         """Let go of a turn that another process has inherited, without ending it."""
         with self._alone:
-            if self._held is not None:
-                os.close(self._held.descriptor)
-                self._held = None
+            for held in self._held:
+                os.close(held.descriptor)
+            self._held = ()
 
     def inherit(self, descriptor: int) -> None:
         """Take over the turn that the process before this one held, if the descriptor is one; it then reads nothing."""
@@ -132,7 +139,7 @@ class DeviceTurns:
             for path in (self._root / FOLDER / _machine()).glob(f"*/{TURN}"):
                 if os.path.samestat(status, path.stat()):
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    self._held = _Held(path, os.dup(descriptor))
+                    self._held = (HeldLock(path, os.dup(descriptor)),)
                     nothing = os.open(os.devnull, os.O_RDWR)
                     os.dup2(
                         nothing, descriptor
@@ -164,23 +171,31 @@ class DeviceTurns:
         tried: devices on which a run of this process has to wait, so that the later ones have to, too.
         """
         queued = run.queued
-        for device in self._devices(run):
-            if device in tried and not (queued and queued.now):
+        now = queued is not None and queued.now
+        for devices in self._choices(run):
+            if not now and tried.intersection(devices):
                 continue
             try:
-                folder = self._folder(device)
-                if queued and queued.now:
-                    self._hold(_locked(folder / BESIDE, fcntl.LOCK_SH))
+                folders = [self._folder(device) for device in sorted(devices)]
+                if now:
+                    self._hold(*all_locked([folder / BESIDE for folder in folders], beside))
                     return NextRun(run.run_id, run.number)
-                if self._first(run, folder) and self._taken(folder):
+                if all(self._first(run, folder) for folder in folders) and self._taken(folders):
                     return NextRun(run.run_id, run.number)
-                tried.add(device)
+                tried.update(devices)
             except (BlockingIOError, FileNotFoundError):
                 continue  # another process just looks whether a run trains beside, or sweeps this folder
             except OSError as error:
-                self._hold(None)
+                self._hold()
                 return NextRun(run.run_id, run.number, NO_LOCKS.format(why=error.strerror or error))
         return None
+
+    def _choices(self, run: _Waiting) -> Iterable[tuple[str, ...]]:
+        """The devices on which the run may begin: all of its own at once, or any one of them."""
+        devices = tuple(self._devices(run))
+        if run.queued is not None and run.queued.at_once:
+            return [devices] if devices == run.queued.devices else []
+        return [(device,) for device in devices]
 
     def _devices(self, run: _Waiting) -> Iterable[str]:
         """The devices on which this process may train the run."""
@@ -204,34 +219,40 @@ class DeviceTurns:
             if name in {TURN, BESIDE, run.run_id} or path in self._lined_up:
                 continue
             other = read_queued(self._root / name / FILE)
-            if other is None or _order(_Waiting(name, 0, other)) > _order(run) or _left_over(path):
+            if other is None or _order(_Waiting(name, 0, other)) > _order(run) or left_over(path):
                 continue
             if not other.holder.held():  # a process that Ctrl-Z suspended holds up nobody
                 return False
         return True
 
-    def _taken(self, folder: Path) -> bool:
-        """Take the device, or keep it; False if another run trains there. Raises OSError."""
-        path = folder / TURN
-        if self._held is None or self._held.path != path:
-            try:
-                turn = _shared(path, self._together) if self._together else _alone(path)
-            except BlockingIOError:
-                return False
-            self._hold(turn)
+    def _taken(self, folders: Sequence[Path]) -> bool:
+        """Take the devices, or keep them; False, with none of them, if another run trains on one. Raises OSError."""
+        kept = {held.path: held for held in self._held}
+        paths = [folder / TURN for folder in folders]
         try:
-            _unlock(_locked(folder / BESIDE, fcntl.LOCK_EX))
+            new = all_locked([path for path in paths if path not in kept], self._turn)
         except BlockingIOError:
-            self._hold(None)
             return False
-        os.utime(folder.parent)  # the age by which folders of earlier boots are swept
+        self._hold(*(kept[path] for path in paths if path in kept), *new)
+        try:
+            for held in all_locked([folder / BESIDE for folder in folders], alone):
+                unlock(held)
+        except BlockingIOError:
+            self._hold()
+            return False
+        os.utime(folders[0].parent)  # the age by which folders of earlier boots are swept
         return True
 
-    def _hold(self, held: _Held | None) -> None:
-        """Hold this lock from now on, and give back the one before."""
+    def _turn(self, path: Path) -> HeldLock:
+        """The turn of a device. Raises BlockingIOError if another has it, OSError."""
+        return shared(path, self._together) if self._together else alone(path)
+
+    def _hold(self, *held: HeldLock) -> None:
+        """Hold these locks from now on, and give back the others."""
         before, self._held = self._held, held
-        if before is not None:
-            _unlock(before)
+        for each in before:
+            if each not in held:
+                unlock(each)
 
     def _line_up(self, runs: Sequence[_Waiting]) -> None:
         """Show in the folder of each device which run of this process is the next one there. runs: in their order."""
@@ -243,19 +264,19 @@ class DeviceTurns:
                     wanted.setdefault(folder, folder / run.run_id)
         for path in self._lined_up.keys() - set(wanted.values()):
             path.unlink(missing_ok=True)
-            _unlock(self._lined_up.pop(path))
+            unlock(self._lined_up.pop(path))
         for path in set(wanted.values()) - self._lined_up.keys():
             with suppress(OSError):  # whoever is asked next second stands there
-                held = _locked(path, fcntl.LOCK_EX)
-                if not _is_there(held):  # another process took it for left over, and removed it
+                held = locked(path, fcntl.LOCK_EX)
+                if not is_there(held):  # another process took it for left over, and removed it
                     os.close(held.descriptor)
                     continue
                 self._lined_up[path] = held
 
     def forget(self) -> None:
         """Close what a forked process has inherited, without unlocking it for the process that it comes from."""
-        held = [*self._lined_up.values(), *([self._held] if self._held else [])]
-        self._held, self._lined_up, self._alone = None, {}, threading.Lock()
+        held = [*self._lined_up.values(), *self._held]
+        self._held, self._lined_up, self._alone = (), {}, threading.Lock()
         for each in held:
             with suppress(OSError):
                 os.close(each.descriptor)
@@ -270,17 +291,17 @@ def launching(root: Path) -> Iterator[None]:
     held = None
     with suppress(OSError):
         make_folder(root / FOLDER, root.stat().st_mode & 0o777, exist_ok=True)
-        held = _locked(root / FOLDER / LAUNCH, fcntl.LOCK_EX, wait=True)
+        held = locked(root / FOLDER / LAUNCH, fcntl.LOCK_EX, wait=True)
     try:
         yield
     finally:
         if held is not None:
-            _unlock(held)
+            unlock(held)
 
 
 def lined_up(root: Path, run_id: str) -> bool:
     """Whether a process of this machine waits with this run as its next one."""
-    return any(not _left_over(path) for path in (root / FOLDER / _machine()).glob(f"*/{run_id}"))
+    return any(not left_over(path) for path in (root / FOLDER / _machine()).glob(f"*/{run_id}"))
 
 
 def _forget_all() -> None:
@@ -301,58 +322,6 @@ def _machine() -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", here.boot or here.host)[:60]
 
 
-def _locked(path: Path, kind: int, *, wait: bool = False) -> _Held:
-    """Lock a file, which is created if there is none. wait: until it is free.
-
-    Raises BlockingIOError if it is locked, OSError if it cannot be.
-    """
-    how = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(path, how)
-    except FileNotFoundError:
-        descriptor = os.open(path, how | os.O_CREAT, 0o600)
-        set_mode(descriptor, path.parent.stat().st_mode & 0o666)
-    try:
-        fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
-    except BaseException:  # Ctrl-C, too
-        os.close(descriptor)
-        raise
-    return _Held(path, descriptor)
-
-
-def _alone(path: Path) -> _Held:
-    """The turn of a device for this process alone. Raises BlockingIOError if another has it, OSError."""
-    return _locked(path, fcntl.LOCK_EX)
-
-
-def _shared(path: Path, together: str) -> _Held:
-    """The turn of a device, together with whoever has it under the same name. Raises BlockingIOError, OSError."""
-    name = together.encode()
-    try:
-        held = _alone(path)
-    except BlockingIOError:
-        held = _locked(path, fcntl.LOCK_SH)
-        if os.pread(held.descriptor, len(name) + 1, 0) == name:
-            return held
-        _unlock(held)
-        raise
-    os.truncate(held.descriptor, 0)
-    os.pwrite(held.descriptor, name, 0)
-    try:
-        fcntl.flock(held.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:  # somebody was faster in the moment between the two locks
-        os.close(held.descriptor)
-        raise
-    return held
-
-
-def _unlock(held: _Held) -> None:
-    """End a lock, also for processes that have inherited its descriptor."""
-    with suppress(OSError):
-        fcntl.flock(held.descriptor, fcntl.LOCK_UN)
-    os.close(held.descriptor)
-
-
 def _sweep(queues: Path) -> None:
     """Remove the folders of earlier boots in which no turn was taken for long, and no process holds a lock."""
     with suppress(OSError):
@@ -369,25 +338,7 @@ def _remove(boot: Path) -> None:
             if device.is_symlink():
                 return
             for path in device.iterdir():
-                if path.lstat().st_size or not _left_over(path):
+                if path.lstat().st_size or not left_over(path):
                     return
             device.rmdir()
         boot.rmdir()
-
-
-def _is_there(held: _Held) -> bool:
-    try:
-        return os.path.samestat(os.fstat(held.descriptor), held.path.stat())
-    except OSError:
-        return False
-
-
-def _left_over(path: Path) -> bool:
-    """Whether nobody holds a lock on the file, which is then removed."""
-    try:
-        held = _locked(path, fcntl.LOCK_EX)
-    except BlockingIOError:
-        return False
-    path.unlink(missing_ok=True)
-    _unlock(held)
-    return True
