@@ -152,7 +152,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=slow)
 
 
-frozen: dict[str, Any] = {"modules": 0, "file": "", "seen": False}
+frozen: dict[str, Any] = {"modules": 0, "file": ""}
 
 
 def pytest_collection_finish() -> None:
@@ -170,19 +170,9 @@ def pytest_runtest_logstart(location: tuple[str, int | None, str]) -> None:
 
 
 def pytest_runtest_logfinish() -> None:
-    """Nor at what a test imported, but where a file has had all looked at again."""
-    if not frozen["seen"] and len(sys.modules) > frozen["modules"] + IMPORTED:
+    """Nor at what a test imported."""
+    if len(sys.modules) > frozen["modules"] + IMPORTED:
         pytest_collection_finish()
-
-
-@pytest.fixture(scope="module")
-def all_objects_seen() -> Iterator[None]:
-    """For a file that asks the collector who holds an object: it sees nothing of what is frozen."""
-    gc.unfreeze()
-    frozen["seen"] = True
-    yield
-    frozen["seen"] = False
-    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible import Bdia, rewire, survey
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("all_objects_seen")]
+pytestmark = pytest.mark.slow
 
 WIDTH = 6
 X = torch.linspace(-1, 1, 3 * 4 * WIDTH, dtype=torch.float64).reshape(3, 4, WIDTH)
@@ -475,19 +475,17 @@ class OutsideInTraining(Net):
 
     def __init__(self):
         super().__init__()
+        left = []
         for block in self.blocks:
-            block.told = LEFT
-
-
-LEFT: list[torch.Tensor] = []
-HOOKED: list[torch.Tensor] = []
+            block.told = left
 
 
 class ByHookInside(Net):
     def __init__(self):
         super().__init__()
+        seen = []
         for block in self.blocks:
-            block.linear.register_forward_hook(lambda _, __, out: HOOKED.append(out))
+            block.linear.register_forward_hook(lambda _, __, out: seen.append(out))
 
 
 @pytest.mark.parametrize(
@@ -502,7 +500,6 @@ class ByHookInside(Net):
 def test_a_block_that_leaves_more_behind_than_its_output_is_left_with_a_sentence(kind, what):
     with pytest.raises(NotInvertible, match=f"leaves more behind than its output: .*{what}"):
         rewire(kind(), example=X)
-    HOOKED.clear()
 
 
 class Busy(Block):
