@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,12 +14,14 @@ from revconsole.records.foresight import cache
 from revconsole.records.foresight.checked import UncheckedPrediction
 from revconsole.records.foresight.foresight import Foresight, reserved
 from revconsole.records.settings.plan import Plan
+from revconsole.reversible import rewire
 from revconsole.training.checks.facts import facts
 from revconsole.training.foresee.actual import actual
 from revconsole.training.foresee.checking import checked, combinations
 from revconsole.training.foresee.checking import planned as planned_from
 from revconsole.training.foresee.cuda_rules import CudaRules
 from revconsole.training.foresee.foresee import foresee
+from revconsole.training.setup import build
 from revconsole.training.setup.build import without_memory
 
 CLOSE = 0.01
@@ -91,6 +94,20 @@ def test_the_parts_are_those_of_the_optimiser_and_the_weights():
     assert parts.side_bits > 0
     update = foresight.peak("reversible", 1).parts
     assert update.gradients == pytest.approx(weights, rel=0.2)
+
+
+def test_every_backward_of_a_plan_is_foreseen_of_one_wiring(monkeypatch):
+    """Its blocks are wired once and copied, and no backward finds anything of the one before."""
+    wired = []
+    monkeypatch.setattr(build, "rewire", lambda *a, **n: wired.append(1) or rewire(*a, **n))
+    monkeypatch.setattr(build, "BUILT_BEFORE", {})
+    plan = planned(scheme=scheme("bdia"))
+    second = foresee(plan, backwards=["stored", "reversible"]).steps["reversible"]
+    assert {weight.device.type for weight in without_memory(plan).parameters()} == {"meta"}
+    assert len(wired) == 1
+    build.BUILT_BEFORE.clear()
+    alone = foresee(plan, backwards=["reversible"], anew=True).steps["reversible"]
+    assert replace(alone, seconds=0) == replace(second, seconds=0)
 
 
 def test_a_schemes_backward_that_is_impossible_says_why():

@@ -3,6 +3,7 @@
 If an example has several views, the architecture is the trunk that processes each of them (`models/_views`).
 """
 
+import copy
 import math
 from contextlib import suppress
 from importlib import import_module
@@ -16,7 +17,6 @@ from revconsole.records.keys import key
 from revconsole.records.sections.model import Python, TimmModel, Vit
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import (
-    Backward,
     ReversibleSequence,
     Scheme,
     make_scheme,
@@ -28,6 +28,9 @@ from revconsole.reversible.rewire import unheard
 from revconsole.training.machine.precision import TYPES
 from revconsole.training.objectives import objective_of
 from revconsole.training.setup.freezing import freeze
+
+BUILT_BEFORE: dict[str, nn.Module] = {}
+"""The last wired learner without memory, by its plan in the backward `checkpointed`: each backward is asked for in turn."""
 
 
 def build_model(plan: Plan) -> nn.Module:
@@ -62,8 +65,26 @@ def without_memory(plan: Plan) -> nn.Module:
 
     A user's own model is built on the CPU, because its code may read values. Raises as `build_model` does.
     """
-    with unheard(), torch.device("cpu" if isinstance(plan.model, Python) else "meta"):
-        return build_learner(drawn(plan))
+    plan = drawn(plan)
+    with unheard():
+        if isinstance(plan.model, Python):
+            with torch.device("cpu"):
+                return build_learner(plan)
+        with torch.device("meta"):
+            return _wired_before(plan) if _has_wires(plan) else build_learner(plan)
+
+
+def _wired_before(plan: Plan) -> nn.Module:
+    """The learner on `meta` in the plan's backward, a copy of one in another if that was the last: wiring takes longest."""
+    shape = plan.model_copy(update={"backward": "checkpointed"})
+    name = shape.model_dump_json()
+    if name not in BUILT_BEFORE:
+        learner = build_learner(shape)
+        BUILT_BEFORE.clear()
+        BUILT_BEFORE[name] = learner
+    learner = copy.deepcopy(BUILT_BEFORE[name])
+    _set_backward(learner, plan)
+    return learner
 
 
 def drawn(plan: Plan) -> Plan:
@@ -99,19 +120,31 @@ def _shared(model: nn.Module, plan: Plan) -> nn.Module:
         )
 
 
+def _has_wires(plan: Plan) -> bool:
+    """Whether stacks are rewired: not for the plain network with stored activations."""
+    plain = plan.scheme.name == "residual" and plan.backward == "stored"
+    return not plain or bool(plan.train.shard)
+
+
 def _wired(model: nn.Module, plan: Plan) -> nn.Module:
-    """The model with its stacks rewired; unchanged for the plain network with stored activations."""
-    if plan.scheme.name == "residual" and plan.backward == "stored" and not plan.train.shard:
+    """The model with its stacks rewired, if they are to be."""
+    if not _has_wires(plan):
         return model
-    backward: Backward = "checkpointed" if plan.backward == "auto" else plan.backward
-    wired = rewire(model, scheme=scheme_of(plan), backward=backward, example=_example(model, plan))
+    scheme, example = scheme_of(plan), _example(model, plan)
+    wired = rewire(model, scheme=scheme, backward="checkpointed", example=example)
+    _set_backward(wired, plan)
+    return wired
+
+
+def _set_backward(model: nn.Module, plan: Plan) -> None:
+    """Give every sequence the plan's backward. Raises NotInvertible if the scheme or the precision does not allow it."""
     autocast = TYPES.get(plan.train.precision)
-    for stack in sequences(wired):
+    for stack in sequences(model):
         if plan.backward == "auto":
             _reverse_if_possible(stack, autocast)
         else:
+            stack.backward = plan.backward
             stack.require_digits(autocast=autocast)
-    return wired
 
 
 def _example(model: nn.Module, plan: Plan) -> Tensor | None:
