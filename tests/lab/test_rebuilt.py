@@ -74,6 +74,9 @@ def test_the_error_of_each_block_stands_over_the_blocks_undone(results):
     assert list(lossy.get_xdata()) == [1, 2, 3]
     assert list(lossy.get_ydata()) == pytest.approx([2e-6, 4e-6, 8e-6]), "the mean of the seeds"
     assert list(exact.get_ydata()) == [0, 0, 0]
+    written = [text.get_text() for text in left.get_yticklabels()]
+    assert (written[:2], written[-1]) == (["0", "1"], "1e-8"), "no formula, and 0 is on the axis"
+    assert left.get_ylim()[0] < 0
     assert list(right.lines[0].get_ydata()) == pytest.approx([3e-5, 2e-5, 1e-5])
 
 

@@ -159,6 +159,17 @@ def logarithmic(axes: "Axes") -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
+def magnitudes(axes: "Axes", least: int, most: int) -> None:
+    """Make the vertical axis one of powers of ten from 10^least to 10^most, with 0 below them, every second one labelled."""
+    axes.set_yscale("symlog", linthresh=10.0**least)
+    shown = range(most, least - 1, -2)
+    axes.set_yticks(
+        [0.0, *(10.0**n for n in shown)], ["0", *(f"1e{n}" if n else "1" for n in shown)]
+    )
+    axes.minorticks_off()
+    axes.set_ylim(-(10.0**least) / 5, 10.0**most)
+
+
 def whole_numbers() -> "Locator":
     """Put ticks at whole numbers only, for epochs."""
     from matplotlib.ticker import MaxNLocator  # as above

@@ -20,8 +20,8 @@ PANELS = (("reconstruction", "activations"), ("gradient_error", "gradients of a 
 """What is measured of each block, and the title of its panel."""
 FURTHER = 2
 """The foretold growth is drawn over so many times the blocks that the models have."""
-LEAST = 1e-8
-"""Below it the axis is linear, so that 0 is on it."""
+LEAST, MOST = -8, 0
+"""Powers of ten between which the axis is logarithmic; an error of 0 is below them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +81,11 @@ def draw(results: Results) -> "Figure | None":
     for each in found:
         lost = each.foretold(deepest)
         panels[0].plot(*_split(lost), ":", color=drawing.style(each.place).colour, linewidth=1.0)
+    panels[0].set_xlim(0.0, deepest + 1.0)
+    panels[1].set_xlim(left=0.0)
     most = min(each.most for each in found)
     panels[0].axhline(most, color="0.6", linewidth=1.0)
-    panels[0].set_yscale("symlog", linthresh=LEAST)
-    panels[0].set_ylim(-LEAST / 5, 1.0)
+    drawing.magnitudes(panels[0], LEAST, MOST)
     panels[0].set_ylabel("relative error")
     drawing.legend(figure, panels[0])
     return figure
