@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import TextIO
 
 from revconsole.errors import ProfileError, RevconsoleError, StoreError
 from revconsole.lab.planning import Planned
@@ -43,12 +44,22 @@ def new_file(name: str, written: str, below: str = "") -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            file.write(written)
+            _write_all(file, written)
     except FileExistsError:
         raise ProfileError("save", "name", f"{path.name} exists in {path.parent}") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from error
     return path
+
+
+def _write_all(file: TextIO, written: str) -> None:
+    """Write a new file; on a full disk nothing half-written stays. Raises OSError."""
+    try:
+        file.write(written)
+        file.flush()
+    except OSError:
+        Path(file.name).unlink(missing_ok=True)
+        raise
 
 
 def _makes(written: str, planned: Planned) -> bool:

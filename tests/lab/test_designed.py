@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.errors import ProfileError
+from revconsole.errors import ProfileError, StoreError
+from revconsole.lab import again
 from revconsole.lab.search.designed import asks, designed, free_name, save, text
 from revconsole.records.runs.store import RunStore
 from revconsole.records.search.planned_search import planned_search
 from revconsole.records.settings import ranges, search_path
 from revconsole.records.settings.profile import parse_assignments
+from revconsole.records.settings.search import MOST_CORNERS
 
 GRID = """
 title = "a grid"
@@ -125,3 +127,41 @@ def test_what_is_drawn_is_shown_as_it_was_typed(base, store):
 def test_only_a_number_has_a_range():
     assert ranges.is_range("data.folder", "../data") is False
     assert ranges.is_range("lr", "1..2")
+
+
+def test_a_full_disk_leaves_no_half_written_study(base, store, monkeypatch):
+    real = Path.open
+
+    def full(path, *arguments, **named):
+        file = real(path, *arguments, **named)
+        monkeypatch.setattr(
+            file, "flush", lambda: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        )
+        return file
+
+    found = made(base, store, "scheme.name=additive", "lr=1e-4..1e-1 log")
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(StoreError, match="cannot be written: No space left"):
+        save(found, "full")
+    monkeypatch.undo()
+    assert not Path(base.where).with_name("profiles").joinpath("studies", "full.toml").exists()
+
+
+def test_a_search_like_a_run_is_called_after_its_profile(base, store):
+    run = base.plans({"scheme.name": "additive", "model.dim": 16})[0]
+    found = made(again.experiment(run, {}), store, "lr=1e-4..1e-1 log")
+    assert free_name(found) == "grid-search"
+    assert found.study.facts.title == f"{run.name}, searched"
+
+
+def test_of_many_combinations_so_many_are_tried_that_each_end_is_among_them(base, store):
+    lists = {
+        "model.depth": [1, 2, 3, 4], "model.dim": [16, 32, 48, 64], "train.batch": [16, 32, 64], "model.heads": [1, 2, 4],
+        "optimizer.name": ["adamw", "sgd"], "model.dropout": [0.0, 0.1, 0.2, 0.3], "model.mlp_ratio": [1.0, 2.0],
+    }  # fmt: skip
+    found = designed(base, {"scheme.name": "additive", "lr": "1e-4..1e-1 log", **lists}, store)
+    tried = list(found.search.corners())
+    assert len(tried) == MOST_CORNERS < 4 * 4 * 3 * 3 * 2 * 4 * 2 * 2
+    assert len({tuple(each.values()) for each in tried}) == MOST_CORNERS
+    for key, values in (lists | {"optimizer.learning_rate": [1e-4, 1e-1]}).items():
+        assert {each[key] for each in tried} == set(values)

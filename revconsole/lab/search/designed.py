@@ -89,7 +89,8 @@ def _table(base: Study, settings: Mapping[str, Any]) -> dict[str, Any]:
     own = {
         key.removeprefix(PREFIX): value for key, value in settings.items() if key.startswith(PREFIX)
     }
-    title = f"{base.facts.title}, searched" if base.search is None else base.facts.title
+    named = base.facts.title.removesuffix(" once more")
+    title = named if base.search else f"{named}, searched"
     search = (_own(base.search) if base.search else {}) | own
     return merged | {"title": title, "search": {**search, "space": _by_section(drawn)}}
 

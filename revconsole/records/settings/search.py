@@ -19,7 +19,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import product
 from typing import Any, Literal, cast, get_args
 
 from revconsole.errors import ProfileError, nearest
@@ -102,11 +101,26 @@ class SearchTable:
         return math.prod(each.count for each in self.space)
 
     def corners(self) -> Iterator[dict[str, Scalar]]:
-        """Combinations of the extremes of all dimensions, in the order written, `MOST_CORNERS` at most."""
-        for number, values in enumerate(product(*(each.extremes for each in self.space))):
-            if number == MOST_CORNERS:
-                return
-            yield {each.key: value for each, value in zip(self.space, values, strict=True)}
+        """Combinations of the extremes of all dimensions, `MOST_CORNERS` at most, among which each extreme is.
+
+        All in the order written; of too many those at a stride that shares no divisor with their number, so that every dimension
+        takes all its values.
+        """
+        extremes = [each.extremes for each in self.space]
+        total = math.prod(map(len, extremes))
+        stride = max(1, total // MOST_CORNERS)
+        while math.gcd(stride, total) > 1:
+            stride += 1
+        for number in range(min(total, MOST_CORNERS)):
+            yield self._corner(number * stride % total, extremes)
+
+    def _corner(self, number: int, extremes: list[tuple[Scalar, ...]]) -> dict[str, Scalar]:
+        """The combination with a number, counted as written, the last dimension first."""
+        chosen: dict[str, Scalar] = {}
+        for each, values in zip(reversed(self.space), reversed(extremes), strict=True):
+            number, place = divmod(number, len(values))
+            chosen[each.key] = values[place]
+        return {each.key: chosen[each.key] for each in self.space}
 
     def digest(self, shared: str) -> str:
         """What makes two searches one, as a hash: all but how many trials and repeats. shared: of the settings they share."""
