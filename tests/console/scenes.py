@@ -28,6 +28,21 @@ from revconsole.records.settings.plan import Plan
 Ids = dict[str, str]
 WHEN = 1_795_952_000.0
 """When all of them began, in seconds since 1970."""
+EVENTS = 400
+"""Of the recorded run, as far as the one that trains has got."""
+
+
+def training(app: Console, ids: Ids) -> RunScreen:
+    """A run that trains in this process, and is as far as the recorded one once was after so many events."""
+    store = app.reader.lab.store
+    like = store.folder(ids["demo-bdia"])
+    (store.root / "222222bc").mkdir()
+    write_header(store.root / "222222bc", "222222bc", WHEN, store.plan(ids["demo-bdia"]))
+    store.claim("222222bc", 1).close()
+    log = Path("attempts", "0001", "events.jsonl")
+    lines = (like / log).read_bytes().splitlines(keepends=True)
+    (store.root / "222222bc" / log).write_bytes(b"".join(lines[:EVENTS]))
+    return RunScreen(app.reader, "222222bc")
 
 
 def on_ranks(app: Console, ids: Ids) -> RunScreen:

@@ -5,6 +5,7 @@ All on recorded runs, with a fixed clock, a fixed machine, and what was foreseen
 
 import difflib
 import runpy
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import chdir
@@ -21,6 +22,7 @@ from revconsole.console.screens.study import StudyScreen
 from revconsole.lab.lab import Lab
 from revconsole.lab.recorded import restore
 from revconsole.lab.torch_api import training
+from revconsole.records.findings.mistakes import Mistakes
 from revconsole.records.findings.samples import Picture, Samples
 from revconsole.records.foresight import cache
 from revconsole.records.foresight.foreseen import Foreseen
@@ -28,6 +30,7 @@ from revconsole.records.foresight.foresight import Foresight, StepMemory
 from revconsole.records.foresight.parts import MemoryParts, Moment
 from revconsole.records.host import Host, HostReader
 from revconsole.records.nvml import Gpu
+from revconsole.records.settings import search_path
 from tests.console import scenes
 from tests.console.framed import framed, said
 
@@ -72,12 +75,14 @@ WALK = (
     Shown(name="places", keys=("semicolon",), says=("finished",)),
     Shown(name="system", keys=("S",), says=("workstation", "RTX 4090")),
     Shown(name="launch", keys=("n",), says=("launches", "1,234,567 parameters")),
+    Shown(name="studies", keys=("t",), says=("2 studies", "12/12", "4/4")),
     Shown(name="study", opens=lambda app, _: StudyScreen(app.reader, str(ROOT / "profiles" / "bdia-dropout.toml")),
           says=("seed 2", "12 of 12")),
     Shown(name="run", opens=lambda app, ids: RunScreen(app.reader, ids["demo-bdia"]), says=("train", "completed"), back=()),
     Shown(name="cursor", keys=("left", "left"), says=("step 5",)),
     Shown(name="metrics", keys=("m",), says=("Metric",)),
     Shown(name="samples", keys=("v",), says=("as stored", "482edad39ce3")),
+    Shown(name="mistakes", keys=("w",), says=("97.2% right", "8→3")),
     Shown(name="reversibility", keys=("R",), says=("exact", "by block")),
     Shown(name="whole-chart", keys=("f",), says=("loss (nats)",), back=("escape", "escape")),
     Shown(name="out-of-memory", opens=lambda app, ids: RunScreen(app.reader, ids["out of memory"]), says=("memory ran out",)),
@@ -92,6 +97,7 @@ WALK = (
     Shown(name="slurm", opens=scenes.in_a_job, says=("Slurm job 71 waits: Priority",)),
     Shown(name="search", opens=lambda app, _: scenes.searched(app, ROOT / "profiles" / "studies" / "search-digits.toml"),
           says=("3 of 30 trials", "pruned")),
+    Shown(name="live", opens=scenes.training, says=("running", "epoch 14", "s Stop")),
 )  # fmt: skip
 
 
@@ -104,6 +110,13 @@ def made_up() -> Foreseen:
         steps[backward] = StepMemory(once=(moment,), accumulated=(moment,))
     counts = {"parameters": 1_234_567, "multiply_adds_per_image": 2_000_000}
     return Foreseen(counts=counts, foresight=Foresight(device="cpu", steps=steps, left_out={}))
+
+
+def mistakes(*_: object, side: int, **__: object) -> Mistakes:
+    """Ten of 360 pictures, which are called a 3 and are an 8."""
+    rows = tuple(tuple((0, 8 * y % 256, 8 * x % 256) for x in range(side)) for y in range(side))
+    pictures = tuple(Picture(rows=rows, caption=f"8→3 {90 - n} %") for n in range(10))
+    return Mistakes(images=360, wrong=10, step=525, pictures=pictures)
 
 
 def samples(*_: object, side: int, **__: object) -> Samples:
@@ -123,6 +136,11 @@ def fixed(tmp_path, monkeypatch) -> Iterator[Lab]:
     monkeypatch.setattr(cache, "folder", lambda: tmp_path / "foreseen")
     monkeypatch.setattr(HostReader, "read", lambda _: HOST)
     monkeypatch.setattr(training, "samples", samples, raising=False)
+    monkeypatch.setattr(training, "mistakes", mistakes, raising=False)
+    monkeypatch.setattr(search_path, "shipped", lambda: Path("shipped"))
+    (tmp_path / "shipped").mkdir()
+    for name in ("demo", "bdia-dropout"):
+        shutil.copy(ROOT / "profiles" / f"{name}.toml", tmp_path / "shipped")
     restore(tmp_path / "runs")
     with chdir(tmp_path), PICTURES["anywhere"]():
         lab = Lab(Path("runs"))
@@ -142,14 +160,16 @@ async def walked(lab: Lab, stored: dict[str, str]) -> dict[str, str]:
             if each.opens is not None:
                 app.push_screen(each.opens(app, ids))
             await pilot.press(*each.keys)
-            for width, height in SIZES:
-                await pilot.resize_terminal(width, height)
+            now = app.size  # of the screen before: half of the resizings are saved
+            for width, height in sorted(SIZES, key=lambda size, now=now: size != now):
+                if app.size != (width, height):
+                    await pilot.resize_terminal(width, height)
                 await settled(app, pilot, each.says)
                 name = f"{each.name}-{width}x{height}"
-                while framed(app) != stored.get(name, framed(app)) and left > 0:
+                while (frame := framed(app)) != stored.get(name, frame) and left > 0:
                     await pilot.pause(0.1)
                     left -= 0.1
-                frames[name] = framed(app)
+                frames[name] = frame
             await pilot.press(*each.back)
     return frames
 
