@@ -32,10 +32,18 @@ class Words(Static):
     _words: Text | None = None
 
     def show_text(self, text: Text, *, layout: bool = True) -> None:
-        """Show `text`. layout: whether its height may change with it."""
+        """Show `text`. layout: whether the screen is laid out again if the text takes another height."""
         before, self._words = self._words, text
         if before is None or before != text or before.style != text.style:
-            self.update(text, layout=layout)
+            self.update(text, layout=False)
+            if layout and self._misfits():
+                self.refresh(layout=True)
+
+    def _misfits(self) -> bool:
+        """Whether the text needs another size than the widget has."""
+        width, height = self.content_size
+        fills = self.styles.width is None or not self.styles.width.is_auto
+        return not (fills and width) or self.visual.get_height(self.styles, width) != height
 
 
 class Title(Words):

@@ -1,0 +1,34 @@
+"""Panes: text is laid out again only where its height changes."""
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+
+from revconsole.console.widgets.panes import Words
+
+
+class Shown(App[None]):
+    CSS = "Words { height: auto; }"
+
+    def compose(self) -> ComposeResult:
+        yield Words(Text("one line"))
+
+
+async def test_words_lay_the_screen_out_only_if_they_take_another_height(monkeypatch):
+    def counted(**options):
+        layouts.append(options)
+        lay_out(**options)
+
+    app, layouts = Shown(), []
+    async with app.run_test(size=(20, 5)) as pilot:
+        await pilot.pause(0.05)  # the first layout
+        words, lay_out = app.query_one(Words), app.screen._refresh_layout
+        monkeypatch.setattr(app.screen, "_refresh_layout", counted)
+        for text in ("a", "b"):
+            words.show_text(Text(text))
+            await pilot.pause(0.05)
+        assert not layouts
+        for text, height in (("two lines, is it not so?", 2), ("one", 1)):
+            words.show_text(Text(text))
+            while words.size.height != height:
+                await pilot.pause(0.02)
+        assert layouts
