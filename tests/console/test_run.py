@@ -324,11 +324,11 @@ async def test_a_machine_that_is_fitted_has_no_loss_and_says_so(opened, recorder
 
 
 @pytest.mark.parametrize("key", ["s", "p", "r", "v"])
-async def test_a_key_before_the_run_was_read_is_not_answered_by_silence(opened, key):
+async def test_a_key_where_the_run_is_not_in_the_store_is_not_answered_by_silence(opened, key):
     async with opened(runs=["2pcea7ev"]) as stage:
         await stage.shows("facts", "is not in the store")
         await stage.press(key)
-        await stage.shows("the run is still being read")
+        await stage.shows("there is no run here")
 
 
 async def test_the_log_is_searched_and_tied_to_the_cursor(opened, recorder):

@@ -43,7 +43,10 @@ class Words(Static):
         """Whether the text needs another size than the widget has."""
         width, height = self.content_size
         fills = self.styles.width is None or not self.styles.width.is_auto
-        return not (fills and width) or self.visual.get_height(self.styles, width) != height
+        return (
+            not (fills and width)
+            or self.visual.get_height(self.styles.get_rules(), width) != height
+        )
 
 
 class Title(Words):
