@@ -207,6 +207,23 @@ def test_ranks_on_two_nodes_are_requeued_together(site, jobs, noted, complete):
     noted("ranks on two nodes of Slurm, requeued: bit-identical", 1, worst=worst)
 
 
+def test_the_ranks_of_a_job_are_requeued_during_checkpoints_and_twice(site, jobs, noted, complete):
+    whole = site.detached(**{"train.accumulate": 2})
+    settings = {"train.accumulate": 2, "train.gpus": 2, "train.checkpoint_steps": 1}
+    (run_id,) = jobs.submit({}, **settings)
+    worst = 0.0
+    for attempt in (2, 3):
+        site.reaches(run_id, 60 * (attempt - 1) + site.chance.randrange(20))
+        jobs.cluster.ask("scontrol", "requeue", jobs.job(run_id))
+        worst = max(worst, jobs.comes_again(run_id, attempt))
+    runs = [site.finish(whole), jobs.finish(run_id)]
+    assert runs[1].summary.attempt == 3
+    site.same(*runs)
+    noted(
+        "ranks of a Slurm job requeued twice, a checkpoint each step: bit-identical", 2, worst=worst
+    )
+
+
 def test_a_study_is_an_array_that_keeps_its_limit_and_is_stopped(site, jobs, noted, complete):
     ids = jobs.submit({"at_once": 1}, seeds=[0, 1, 2, 3])
     site.reaches(ids[0], 5)

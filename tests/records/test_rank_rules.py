@@ -89,3 +89,16 @@ def test_a_model_without_wired_blocks_has_nothing_to_share():
         Plan.model_validate(
             {"name": "x", "model": {"architecture": "cnn"}, "train": {"gpus": 2, "shard": True}}
         )
+
+
+def test_batch_norms_are_shared_only_by_a_model_that_has_some():
+    def made(**model):
+        train = {"gpus": 2, "sync_batchnorm": True}
+        return Plan.model_validate({"name": "x", "model": model, "train": train})
+
+    assert made(architecture="vit", stem="conv").train.sync_batchnorm
+    assert made(architecture="cnn", batch_norm=True).train.sync_batchnorm
+    assert made(architecture="timm", name="resnet18").train.sync_batchnorm
+    for model in ({"architecture": "vit"}, {"architecture": "cnn"}, {"architecture": "swin"}):
+        with pytest.raises(ValidationError, match="has no BatchNorm whose statistics"):
+            made(**model)

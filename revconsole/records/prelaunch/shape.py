@@ -14,6 +14,7 @@ from revconsole.records.sections.model import (
     Uniformer,
     Vit,
 )
+from revconsole.records.settings.model_rules import has_batch_norm
 from revconsole.records.settings.plan import Plan
 
 Kind = Literal["transformer", "convolutions", "other"]
@@ -62,9 +63,7 @@ def of(plan: Plan) -> NetworkShape:
         case Cct() | Conformer() | Uniformer() | Swin():
             return _own(model, size)
         case Resnet() | Cnn():
-            return NetworkShape(
-                kind="convolutions", batch_norm=isinstance(model, Resnet) or model.batch_norm
-            )
+            return NetworkShape(kind="convolutions", batch_norm=has_batch_norm(model))
         case TimmModel():
             return _timm(model, size)
         case _:
@@ -78,21 +77,21 @@ def _own(model: Cct | Conformer | Uniformer | Swin, size: int) -> NetworkShape:
             side = _cct_side(model, size)
             return NetworkShape(
                 kind="transformer", depth=model.depth, dim=model.dim, heads=model.heads, tokens=side * side,
-                parameters=_blocks(model.dim, model.depth, model.mlp_ratio), batch_norm=False,
+                parameters=_blocks(model.dim, model.depth, model.mlp_ratio), batch_norm=has_batch_norm(model),
             )  # fmt: skip
         case Conformer():
             return NetworkShape(
                 kind="transformer", depth=model.depth, dim=model.dim, heads=model.heads, patch=model.patch,
-                tokens=(size // model.patch) ** 2, batch_norm=True,
+                tokens=(size // model.patch) ** 2, batch_norm=has_batch_norm(model),
             )  # fmt: skip
         case Uniformer():
             return NetworkShape(
                 kind="transformer", depth=model.local_depth + model.depth, dim=2 * model.dim, heads=model.heads,
-                tokens=(size // (2 * model.patch)) ** 2, batch_norm=True,
+                tokens=(size // (2 * model.patch)) ** 2, batch_norm=has_batch_norm(model),
             )  # fmt: skip
         case Swin():
             return NetworkShape(
-                kind="transformer", parameters=SWIN[model.variant], batch_norm=False
+                kind="transformer", parameters=SWIN[model.variant], batch_norm=has_batch_norm(model)
             )
 
 
@@ -111,7 +110,7 @@ def _vit(model: Vit, size: int) -> NetworkShape:
     return NetworkShape(
         kind="transformer", depth=model.depth, dim=model.dim, heads=model.heads, patch=model.patch,
         tokens=(size // model.patch) ** 2, quadratic=not linear, parameters=_blocks(model.dim, model.depth, wide),
-        batch_norm=model.stem in {"conv", "resnet"},
+        batch_norm=has_batch_norm(model),
     )  # fmt: skip
 
 

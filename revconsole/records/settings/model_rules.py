@@ -60,6 +60,21 @@ def check_model(plan: PlanSettings) -> None:
     _check_joined(plan)
 
 
+def has_batch_norm(model: Section) -> bool | None:
+    """Whether a network of the package has a BatchNorm; None for the models of others, whose settings do not tell."""
+    match model:
+        case Resnet() | Conformer() | Uniformer():
+            return True
+        case Vit(stem=stem):
+            return stem in {"conv", "resnet"}
+        case Cnn(batch_norm=normed):
+            return normed
+        case Cct() | Swin() | Mlp():
+            return False
+        case _:
+            return None
+
+
 def run_address(model: Section) -> str | None:
     """Address of the run in `model.pretrained`, without `run:`; None if it names no run."""
     pretrained = getattr(model, "pretrained", None)

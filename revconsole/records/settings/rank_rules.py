@@ -3,6 +3,7 @@
 from revconsole.records import devices
 from revconsole.records.sections.model import Cnn, Conformer, Mlp
 from revconsole.records.sections.rule import Rule
+from revconsole.records.settings.model_rules import has_batch_norm
 from revconsole.records.settings.plan_settings import PlanSettings
 
 KEY = "train.gpus"
@@ -71,11 +72,11 @@ def check_shard(plan: PlanSettings) -> None:
 def _check_norms(plan: PlanSettings) -> None:
     """Raise Rule if BatchNorm cannot be over the whole batch as `train.sync_batchnorm` says."""
     train = plan.train
-    if not train.sync_batchnorm or train.gpus == "all":
+    if not train.sync_batchnorm:
         return
-    if train.accumulate != train.gpus:
+    if train.gpus not in {"all", train.accumulate}:
         ranks = (
-            f"{_several(train.accumulate)} of a step on {train.gpus} rank{'s' * (train.gpus > 1)}"
+            f"{_several(train.accumulate)} of a step on {train.gpus} rank{'s' * (train.gpus != 1)}"
         )
         words = (
             f"takes one micro-batch on each rank, not {ranks}: set train.gpus={train.accumulate}"
@@ -85,6 +86,10 @@ def _check_norms(plan: PlanSettings) -> None:
         words = "because ranks that wait for statistics cannot begin a step again"
         raise Rule(
             NORMS, f"does not go with train.on_oom=shrink, {words}; leave one of the two out"
+        )
+    if has_batch_norm(plan.model) is False:
+        raise Rule(
+            NORMS, "this model has no BatchNorm whose statistics could be shared; leave it out"
         )
 
 
