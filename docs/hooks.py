@@ -28,7 +28,7 @@ def on_files(files: Any, config: Any) -> Any:
     for name, path in BROUGHT.items():
         text = (ROOT / path).read_text(encoding="utf-8")
         files.append(File.generated(config, name, content=inward(text)))
-    for path in sorted(PICTURES.glob("*.svg")):
+    for path in sorted(each for kind in ("svg", "png") for each in PICTURES.glob(f"*.{kind}")):
         files.append(File.generated(config, f"assets/{path.name}", abs_src_path=str(path)))
     return files
 

@@ -2,6 +2,7 @@
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,25 @@ def test_a_velocity_divides_each_rounding_at_every_block_below():
     growth = arithmetic.momentum(BLOCKS, gamma=0.5, exact=False)
 
     assert growth == pytest.approx(math.sqrt(sum(size**2 for size in each)))
+
+
+@pytest.mark.parametrize(
+    ("gamma", "float32", "fp16", "bf16"), [(0.5, 12, 11, 9), (0.7, 23, 17, 13), (0.9, 72, 44, 32)]
+)
+def test_the_page_of_schemes_has_the_most_blocks_that_floats_may_undo(gamma, float32, fp16, bf16):
+    """By the sum of the geometric series, in place of the recursion."""
+
+    def grown(blocks: int) -> float:
+        return 2 * math.sqrt((gamma ** (-2 * blocks) - 1) / (gamma**-2 - 1))
+
+    def lost(blocks: int, bits: int) -> bool:
+        streams, branches = grown(blocks) * 2**-24, grown(blocks - 3) * 2.0**-bits / 8
+        return max(streams, branches) > 2 ** (-0.4 * bits) / 2.5
+
+    most = [max(n for n in range(4, 100) if not lost(n, bits)) for bits in (24, 11, 8)]
+    page = (Path(__file__).parents[1] / "docs" / "schemes.md").read_text(encoding="utf-8")
+    assert most == [float32, fp16, bf16]
+    assert f"| {gamma} | {float32} | {fp16} | {bf16} |" in page
 
 
 def test_nothing_grows_where_it_is_exact_and_everything_where_there_is_no_inverse():
