@@ -17,6 +17,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from revconsole.console.keymap import split
+from revconsole.console.screens.artifacts import ArtifactsScreen
 from revconsole.console.screens.comparison import ComparisonScreen
 from revconsole.console.screens.launch import LaunchScreen
 from revconsole.console.screens.mistakes import MistakesScreen
@@ -106,6 +107,7 @@ def groups() -> list[Group]:
         ("Launch form", LaunchScreen),
         ("Samples", SamplesScreen),
         ("Mistakes", MistakesScreen),
+        ("Artifacts", ArtifactsScreen),
         ("Studies", StudiesScreen),
         ("One study", StudyScreen),
         ("System", SystemScreen),
