@@ -7,8 +7,9 @@ from pathlib import Path
 import torch.distributed as dist
 from torch import Tensor
 
-from revconsole.records.logs.events import Event, Measured, Started
+from revconsole.records.logs.events import Answered, Event, Measured, Started
 from revconsole.records.runs import control
+from revconsole.records.runs.control import Verb
 from revconsole.records.settings.plan import Plan
 from revconsole.training import requests
 from revconsole.training.foresee.shapes import batch_of
@@ -33,7 +34,7 @@ ROOM = 8
 def main(rank: int, world: int, folder: str) -> None:
     """Do the works of `works-<world>.json`; the first rank writes what it recorded into `found-<world>.json`.
 
-    A work is a plan, the folder of its run, and the step after which it is stopped, if any.
+    A work is a plan, the folder of its run, and what is asked of it: verbs by the step after which they are.
     """
     meeting = f"file://{folder}/meeting-{world}"
     if world > 1:
@@ -53,16 +54,16 @@ def main(rank: int, world: int, folder: str) -> None:
     stepping.loss_of = short
     runner, found = Runner(Path(folder)), {}
     for name, work in json.loads(Path(folder, f"works-{world}.json").read_text()).items():
-        plan, run, stop = Plan.model_validate(work["plan"]), work["run"], work["stop"]
+        plan, run, asked = Plan.model_validate(work["plan"]), work["run"], work["asked"]
         if name in MEASURED:
             with devices.threads(plan.train.threads):
                 found[name] = measured(plan, runner.folder, Ranks())
             continue
 
-        def watch(event: Event, run: str = run, stop: int | None = stop) -> None:
-            trained = isinstance(event, Measured) and "loss" in event.values
-            if rank == 0 and trained and event.step == stop:
-                control.ask(runner.place(run), "stop")
+        def watch(event: Event, run: str = run, asked: dict[str, list[Verb]] = asked) -> None:
+            if rank == 0 and isinstance(event, Measured) and "loss" in event.values:
+                for verb in asked.get(str(event.step), ()):
+                    control.ask(runner.place(run), verb)
 
         found[name] = recorded(runner(plan, run, watch, Ranks() if world > 1 else ALONE))
     leave()
@@ -106,11 +107,12 @@ def _bytes_of_tensors() -> int:
 
 def recorded(log: Log) -> dict[str, object]:
     """What must not depend on the number of ranks."""
-    facts = log.of(Started)[-1].facts
+    facts, end = log.of(Started)[-1].facts, log.events[-1]
     every = facts.get("parameters", 1)  # only the first rank counts them
     return {
         "losses": list(log.losses.values()),
-        "weights": log.ending.weights_sha256,
+        "weights": getattr(end, "weights_sha256", None),  # a run that moves on has no last ones
         "held": facts.get("held_parameters", every) / every,
-        "end": {k: v for k, v in log.ending.values.items() if "seconds" not in k},
+        "end": {k: v for k, v in getattr(end, "values", {}).items() if "seconds" not in k},
+        "answered": [f"{each.verb} {each.step}" for each in log.of(Answered)],
     }

@@ -26,8 +26,9 @@ SCHEMES = KINDS["scheme"][1] if "REVCONSOLE_FAULTS" in os.environ else TYPICAL
 RANDOM = {"dropout": 0.1, "drop_path": 0.1}
 MAE = {"name": "mae", "decoder_dim": 16, "decoder_depth": 1, "decoder_heads": 2}
 DINO = {"name": "dino", "output": 24, "hidden": 16, "bottleneck": 8, "local_crops": 1}
-MIXED = {"augment": "crop", "crop_padding": 1, "mixup": 0.2, "train_limit": 64}
-RAGGED = {"train_limit": 80, "validation": 0.2}
+FEW = {"test_limit": 40}
+MIXED = FEW | {"augment": "crop", "crop_padding": 1, "mixup": 0.2, "train_limit": 64}
+RAGGED = FEW | {"train_limit": 80, "validation": 0.2}
 """64 images: a batch of 60 and one of 4, which is less than one micro-batch."""
 SYNCED, ORDER = "synced", 1e-5
 """A run with batch norms over all ranks, and what another order of its sums may change."""
@@ -35,20 +36,22 @@ COUNTED = 0.07
 """Relative; in so small a model another rank than the one that is traced, the fullest, may lack more of the block at the peak."""
 EXACTLY = 0.002
 """Relative; the means of images and the numbers of steps are counted, and not foreseen."""
-MOVED, LEFT, STAYED, STOPPED = "moved", "left", "stayed", 2
-"""A run that goes from two ranks to four, its copy that goes to one process, one that stays in one, and the step between."""
+MOVED, LEFT, STAYED, STEPS = "moved", "left", "stayed", 4
+"""A run that goes from two ranks to four and then to one, its copy that goes to one process at once, one that stays in one."""
+ASKED = {2: {1: ["pause", "continue"], 2: ["pause", "handover"]}, 4: {3: ["stop"]}, 1: {}}
+"""What is asked of the one that moves, by number of ranks and step."""
 
 
 def changes(world):
     """Schemes with everything random, and each objective and kind of batch once."""
     cases = {name: {**meant(name), "model": RANDOM, "data": MIXED} for name in SCHEMES}
     cases |= {
-        "mae": {"objective": MAE, "model": {"patch": 2, "depth": 2}},
-        "dino": {"objective": DINO, "model": {"patch": 2, "depth": 2}},
+        "mae": {"objective": MAE, "model": {"patch": 2, "depth": 2}, "data": FEW},
+        "dino": {"objective": DINO, "model": {"patch": 2, "depth": 2}, "data": FEW},
         "ragged": {**meant("bdia"), "model": RANDOM, "data": RAGGED, "train": {"batch": 60}},
         "batch norm": {"model": {"stem": "conv"}, "data": RAGGED, "train": {"batch": 60}},
-        "short of memory": {"train": {"on_oom": "shrink"}},
-        "several each": {"train": {"accumulate": 2 * world}},
+        "short of memory": {"data": FEW, "train": {"on_oom": "shrink"}},
+        "several each": {"data": FEW, "train": {"accumulate": 2 * world}},
     }
     few = ("ragged",)
     return cases if world == 2 else {name: cases[name] for name in few}
@@ -85,30 +88,30 @@ def plans(world):
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """By number of ranks and name what was recorded. One process trains all plans; two also stop a run after STOPPED
-    steps, which four take on, and a copy of it one.
+    """By number of ranks and name what was recorded. One process trains all plans; two also begin a run that the others
+    go on with, and one with a copy of it.
     """
     folder = tmp_path_factory.mktemp("ranks")
     whole = {(world, name): plan for world in (2, 4) for name, plan in plans(world).items()}
     every = {}
     for world in (2, 4, 1):
         works = {
-            f"{name} {ranks}": (plan, f"{name}-{ranks}-on-{world}", None)
+            f"{name} {ranks}": (plan, f"{name}-{ranks}-on-{world}", {})
             for (ranks, name), plan in whole.items()
             if world in {1, ranks}
         }
         works |= {
-            f"{name} shared": (shared(whole[world, name], world), f"{name}-shared-on-{world}", None)
+            f"{name} shared": (shared(whole[world, name], world), f"{name}-shared-on-{world}", {})
             for name in (shares(world) if world > 1 else ())
         }
         moved = moving() if world == 1 else shared(moving(), world)
-        works[MOVED] = (moved, LEFT if world == 1 else MOVED, STOPPED if world == 2 else None)
+        works[MOVED] = (moved, MOVED, ASKED[world])
         if world < 4:
-            works[SYNCED] = (synced(world), f"{SYNCED}-{world}", None)
+            works[SYNCED] = (synced(world), f"{SYNCED}-{world}", {})
         if world == 1:
-            works[STAYED] = (moving(), STAYED, None)
+            works |= {name: (moving(), name, {}) for name in (LEFT, STAYED)}
         if world == 2:
-            works |= {name: (measured(name), "", None) for name in MEASURED}
+            works |= {name: (measured(name), "", {}) for name in MEASURED}
         every[world] = train_together(folder, world, works)
         if world == 2:
             shutil.copytree(folder / MOVED, folder / LEFT)
@@ -117,7 +120,7 @@ def found(tmp_path_factory):
 
 def moving():
     """A run in micro-batches that one, two and four ranks can share, with everything random."""
-    train = {"accumulate": 4, "steps": 4}
+    train = {"accumulate": 4, "steps": STEPS}
     return small_plan(**meant("bdia"), model=RANDOM, data=MIXED, train=train)
 
 
@@ -129,10 +132,10 @@ def measured(name):
 
 
 def train_together(folder, world, works):
-    """What so many ranks recorded of works: plans, the folders of their runs, and the steps after which they stop."""
+    """What so many ranks recorded of works: plans, the folders of their runs, and what is asked of them."""
     tables = {
-        name: {"plan": plan.model_dump(), "run": run, "stop": stop}
-        for name, (plan, run, stop) in works.items()
+        name: {"plan": plan.model_dump(), "run": run, "asked": asked}
+        for name, (plan, run, asked) in works.items()
     }
     Path(folder, f"works-{world}.json").write_text(json.dumps(tables))
     code = "import sys; sys.path.insert(0, ''); from tests.training.together.rank import main; main({}, {}, {!r})"
@@ -185,10 +188,18 @@ def test_the_memory_of_a_rank_is_what_is_foreseen_of_it(name, found):
         assert step.peak(4, 2).total == pytest.approx(real["step"], rel=EXACTLY)
 
 
-@pytest.mark.parametrize("world", [4, 1])
-def test_a_run_goes_on_with_more_or_fewer_ranks_as_if_nothing_had_happened(world, found):
-    """Stopped on two ranks that share the weights; its second half on four, and in one process with all of them."""
-    expected, half, second = found[1][STAYED], found[2][MOVED], found[world][MOVED]
-    assert len(expected["losses"]) == 2 * STOPPED
-    assert half["losses"] + second["losses"] == expected["losses"]
-    assert (second["weights"], second["end"]) == (expected["weights"], expected["end"])
+def test_a_run_that_is_paused_handed_over_and_stopped_goes_on_with_more_and_with_fewer_ranks(found):
+    """Every rank does so after the same step. On two and four the weights are shared out, in one process they are not."""
+    expected, *parts = found[1][STAYED], *(found[world][MOVED] for world in (2, 4, 1))
+    assert [part["answered"] for part in parts] == [
+        ["pause 1", "continue 1", "pause 2", "handover 2"], ["stop 3"], []
+    ]  # fmt: skip
+    assert len(expected["losses"]) == STEPS
+    assert [loss for part in parts for loss in part["losses"]] == expected["losses"]
+    assert (parts[-1]["weights"], parts[-1]["end"]) == (expected["weights"], expected["end"])
+
+
+def test_one_process_goes_on_with_what_two_ranks_handed_over(found):
+    expected, half, rest = found[1][STAYED], found[2][MOVED], found[1][LEFT]
+    assert half["losses"] + rest["losses"] == expected["losses"]
+    assert (rest["weights"], rest["end"]) == (expected["weights"], expected["end"])
