@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import RenderableType
 from textual import app as textual_app
 from textual import events
 from textual import pilot as textual_pilot
+from textual._compositor import Compositor
+from textual._context import visible_screen_stack
 from textual.cache import LRUCache
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
+from textual.geometry import Size
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from revconsole.console.app import Console
 from revconsole.lab.lab import Lab
@@ -250,6 +255,28 @@ def _rules_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def every_frame() -> None:
+    """For a test that goes over screens without a look at them: every frame is painted all the same."""
+
+
+def _paint_when_looked_at(app: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No terminal shows what an app paints here, a quarter of its time: only what a test looks at is painted."""
+    paint, strips = Compositor.render_update, Compositor.render_strips
+
+    def unseen(compositor: Compositor, **options: Any) -> RenderableType | None:
+        if not options.get("full"):  # which is a picture of the screen
+            compositor._dirty_regions.clear()
+        return paint(compositor, **options)
+
+    def seen(compositor: Compositor, size: Size | None = None) -> list[Strip]:
+        visible_screen_stack.set(app._background_screens)
+        return strips(compositor, size)
+
+    monkeypatch.setattr(Compositor, "render_update", unseen)
+    monkeypatch.setattr(Compositor, "render_strips", seen)
+
+
+@pytest.fixture
 def lab(store: RunStore) -> Lab:
     profiles = Path("profiles")
     profiles.mkdir()
@@ -264,7 +291,7 @@ def recorder(store: RunStore) -> Recorder:
 
 
 @pytest.fixture
-def opened(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Opener:
+def opened(lab: Lab, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Opener:
     """Open the console: `async with opened(80, 24) as stage`."""
     usual = lab
 
@@ -281,7 +308,10 @@ def opened(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Opener:
         app = Console(lab, runs, demo=demo)
         for module in (textual_app, textual_pilot):  # which would wait until the processor rests
             monkeypatch.setattr(module, "wait_for_idle", lambda *_: settled(app))
-        async with app.run_test(size=(width, height), notifications=toasts) as pilot:
-            yield Stage(app, pilot)
+        with monkeypatch.context() as of_this_app:
+            if "every_frame" not in request.fixturenames:
+                _paint_when_looked_at(app, of_this_app)
+            async with app.run_test(size=(width, height), notifications=toasts) as pilot:
+                yield Stage(app, pilot)
 
     return _open

@@ -139,6 +139,7 @@ NEVER = {
 """Actions that leave, that train, or that search in threads for as long as they are open."""
 
 
+@pytest.mark.usefixtures("every_frame")
 @pytest.mark.usefixtures("stocked")
 async def test_every_key_of_every_screen_at_once_and_in_any_order_ends_in_a_console_that_goes_on(
     opened, seed

@@ -74,6 +74,7 @@ def watched(opened, monkeypatch):
     return watch
 
 
+@pytest.mark.usefixtures("every_frame")
 async def test_the_screen_is_what_textual_would_have_written_at_a_fraction_of_the_bytes(
     opened, recorder, watched
 ):

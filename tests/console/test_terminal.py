@@ -165,6 +165,7 @@ async def test_a_resize_is_painted_though_the_machine_was_busy_at_its_moment(ope
     assert looks > 0
 
 
+@pytest.mark.usefixtures("every_frame")
 @pytest.mark.parametrize("pause", [None, 0.0, 0.005, 0.02])
 async def test_a_terminal_resized_faster_than_it_is_painted_ends_at_its_last_size(opened, pause):
     async with opened() as stage:
@@ -177,6 +178,7 @@ async def test_a_terminal_resized_faster_than_it_is_painted_ends_at_its_last_siz
         await stage.until(lambda: len(stage.text.splitlines()) == 30)
 
 
+@pytest.mark.usefixtures("every_frame")
 @pytest.mark.parametrize("size", [(60, 16), (100, 30), (300, 80)])
 async def test_every_screen_stands_any_size(opened, recorder, size):
     ids = [recorder.finished("one"), recorder.finished("two", scheme="bdia")]
@@ -190,6 +192,7 @@ async def test_every_screen_stands_any_size(opened, recorder, size):
         await stage.shows("launch")
 
 
+@pytest.mark.usefixtures("every_frame")
 async def test_it_opens_on_a_tiny_terminal(opened, recorder):
     recorder.finished("demo")
     async with opened(10, 3) as stage:
