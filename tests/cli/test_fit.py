@@ -2,16 +2,20 @@
 
 import re
 import tomllib
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from revconsole.lab.fitting import FitWanted, fitted_plan, foreseen_batch, judged, real_steps
+from revconsole.lab.fitting import FitWanted, fitted_plan, foreseen_batch, judged, real_steps, tries
+from revconsole.lab.lab import Lab
 from revconsole.lab.solve import foreseen
 from revconsole.records.foresight.allowance import allowance
 from revconsole.records.sections import Data
 from revconsole.records.sections.model import Mlp
 from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import parse_assignments
 
 SMALL = (
     "vit-mnist", "seeds=0", "data.dataset=digits", "data.augment=none", "model.patch=2", "model.dim=32", "model.depth=1",
@@ -29,20 +33,33 @@ def planned(**train):
 
 
 @pytest.mark.interpreter  # a fork counts pages of libraries that it touches again: 15 of 267 MiB
-def test_what_is_foreseen_is_tried_and_a_tenth_more_and_the_profile_that_fits_is_written(run):
-    said = run("fit", *SMALL, "--memory", "300MiB", "--write", "fits.toml")
-    tried = [(int(n.replace(",", "")), word) for n, word in re.findall(r"steps of (?:2 × )?([\d,]+) images .*: (\w+)", said.err)]  # fmt: skip
+def test_what_is_foreseen_is_tried_and_the_profile_that_fits_is_written(run, store):
+    (plan,) = Lab(store.root).models(SMALL[0], parse_assignments(SMALL[1:]))
+    start = foreseen_batch(plan, FitWanted(memory=300 * MIB, reserve=0.1, ceiling=10_000))
+    asked = ("fit", *SMALL, "--memory", "300MiB", "--ceiling", str(start), "--write", "fits.toml")
+    said = run(*asked)
 
     assert said.code == 0
-    (start, verdict), (more, _) = tried[:2]
-    assert verdict == "fits"
-    assert start < more <= 1.1 * start
+    assert f"{start:,} images are foreseen" in said.err
+    (tried,) = re.findall(r"steps of (?:2 × )?([\d,]+) images .*: (\w+)", said.err)
+    assert tried == (f"{start:,}", "fits")
     written = tomllib.loads(Path("fits.toml").read_text())["train"]
     assert written["batch"] == 8192
     assert written["accumulate"] == 2
     assert run("train", "fits.toml", "--dry-run").code == 0
-    again = run("fit", *SMALL, "--memory", "300MiB", "--write", "fits.toml")
+    again = run(*asked)
     assert (again.code, "there already" in again.err) == (2, True)
+
+
+def test_a_tenth_more_is_tried_of_what_fits_and_a_tenth_less_of_what_does_not():
+    much, little = (FitWanted(memory=n * MIB, reserve=0.1, ceiling=10_000) for n in (4000, 40))
+
+    more = [(each.micro_batch, each.fits) for each in tries(planned(), much, 20)]
+    less = [(each.micro_batch, each.fits) for each in islice(tries(planned(), little, 8192), 2)]
+    assert more == [(20, True), (22, True)]
+    assert less == [(8192, False), (7372, False)]
+    at_most = replace(much, ceiling=20)
+    assert [each.micro_batch for each in tries(planned(), at_most, 20)] == [20]
 
 
 def test_steps_that_run_out_of_memory_end_their_own_process_only():
