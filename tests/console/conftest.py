@@ -259,7 +259,7 @@ def every_frame() -> None:
     """For a test that goes over screens without a look at them: every frame is painted all the same."""
 
 
-def paint_when_looked_at(app: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def _paint_when_looked_at(app: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     """No terminal shows what an app paints here, a quarter of its time: only what a test looks at is painted."""
     paint, strips = Compositor.render_update, Compositor.render_strips
 
@@ -310,7 +310,7 @@ def opened(lab: Lab, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
             monkeypatch.setattr(module, "wait_for_idle", lambda *_: settled(app))
         with monkeypatch.context() as of_this_app:
             if "every_frame" not in request.fixturenames:
-                paint_when_looked_at(app, of_this_app)
+                _paint_when_looked_at(app, of_this_app)
             async with app.run_test(size=(width, height), notifications=toasts) as pilot:
                 yield Stage(app, pilot)
 

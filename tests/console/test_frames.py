@@ -32,7 +32,6 @@ from revconsole.records.host import Host, HostReader
 from revconsole.records.nvml import Gpu
 from revconsole.records.settings import search_path
 from tests.console import scenes
-from tests.console.conftest import paint_when_looked_at
 from tests.console.framed import framed, said
 
 ROOT = Path(__file__).parents[2]
@@ -149,16 +148,13 @@ def fixed(tmp_path, monkeypatch) -> Iterator[Lab]:
         yield lab
 
 
-async def walked(
-    lab: Lab, stored: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> dict[str, str]:
+async def walked(lab: Lab, stored: dict[str, str]) -> dict[str, str]:
     """Every screen at every size as text, by name. stored: the frames to wait for, for a while."""
     frames: dict[str, str] = {}
     left = LATE_SECONDS
     listed = lab.store.list()
     ids = {run.name: run.id for run in reversed(listed)} | {run.state: run.id for run in listed}
     app = Console(lab)
-    paint_when_looked_at(app, monkeypatch)
     async with app.run_test(size=SIZES[0]) as pilot:
         for each in WALK:
             if each.opens is not None:
@@ -198,10 +194,10 @@ def differences(old: str, new: str, name: str) -> str:
     return f"{name}\n" + "\n".join(lines)
 
 
-async def test_every_screen_is_as_it_was_when_somebody_last_looked(fixed, request, monkeypatch):
+async def test_every_screen_is_as_it_was_when_somebody_last_looked(fixed, request):
     renew = request.config.getoption("renew_frames")
     stored = {path.stem: path.read_text(encoding="utf-8") for path in STORED.glob("*.txt")}
-    frames = await walked(fixed, {} if renew else stored, monkeypatch)
+    frames = await walked(fixed, {} if renew else stored)
     if renew:
         STORED.mkdir(exist_ok=True)
         for old in STORED.glob("*.txt"):

@@ -582,10 +582,10 @@ async def test_all_listed_runs_are_marked_at_once(opened, recorder):
 
 async def test_columns_order_groups_and_baseline_are_remembered_for_the_store(opened, recorder):
     first = recorder.finished("one")
-    for _ in range(2):
+    for opening in ("first", "second"):
         async with opened(100, 24) as stage:
             await stage.shows("one")
-            if not stage.app.baseline:
+            if opening == "first":  # what is remembered may come later than the rows
                 await stage.press_at_once("o", *"test", "enter", "b")
                 await stage.press_at_once("C", *"steps", "space", "enter")
             await stage.shows("by test % ▼", "steps", "◇")

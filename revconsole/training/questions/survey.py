@@ -6,6 +6,7 @@ Models are independent, so they can be surveyed in several processes.
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.context import BaseContext
 
 import timm
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 
 from revconsole.errors import NotInvertible
 from revconsole.models.timm import quietly
-from revconsole.records.child import safe_pool
+from revconsole.records.child import FORKS, safe_pool
 from revconsole.records.findings.survey import Surveyed
 from revconsole.reversible import SCHEMES, Additive, Bdia, Survey, make_scheme
 from revconsole.reversible.branches import WHOLE, note
@@ -29,8 +30,8 @@ def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
     if jobs == 1 or len(names) < 2 * jobs:
         yield from map(survey_model, names)
         return
-    context = multiprocessing.get_context("spawn")
     with safe_pool():
+        context = _importing_once()
         pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_alone)
         try:
             for done in as_completed([pool.submit(survey_model, name) for name in names]):
@@ -77,6 +78,15 @@ def scheme_groups() -> dict[str, list[str]]:
 
 def _blocks(one_survey: Survey) -> int:
     return sum(one_survey.fit.values())
+
+
+def _importing_once() -> BaseContext:
+    """How the processes start: forked from one that has imported this module alone, where processes may fork."""
+    if not FORKS:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _alone() -> None:
