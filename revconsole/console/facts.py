@@ -62,7 +62,7 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         return [("settings", shown.UNKNOWN)]
     return [
         *_model(run),
-        ("data", f"{plan.data.dataset}, {plan.image_size} px"),
+        ("data", f"{plan.data.dataset}, {'×'.join(map(str, dict.fromkeys(plan.image_shape)))} px"),
         ("augmentation", _augmentation(run)),
         *_training(plan),
         ("seed", str(plan.seed)),

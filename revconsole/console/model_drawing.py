@@ -65,9 +65,9 @@ def drawing(plan: Plan) -> Iterator[Text]:
         yield Text.assemble((f"{line:<{wide}}  " if wide else "", "dim"), fact)
 
 
-def stages(plan: Plan) -> tuple[Stage, ...]:
-    """The stages of a network that has several; empty for another."""
-    model, size = plan.model, plan.image_size
+def stages(plan: Plan, side: int | None = None) -> tuple[Stage, ...]:
+    """The stages of a network that has several; empty for another. side: of the image, else its height."""
+    model, size = plan.model, side or plan.image_size
     match model:
         case Swin():
             patch, width, depths, heads = SWIN[model.variant]
@@ -112,18 +112,19 @@ def tokens_across(plan: Plan) -> int:
 
 def _picture(plan: Plan) -> tuple[str, str, Sequence[str]]:
     """Title, what stands dim behind it, and the image cut into its patches."""
-    model, size = plan.model, plan.image_size
-    image = f"of an image of {size} × {size}"
+    model, (size, width) = plan.model, plan.image_shape
+    image = f"of an image of {size} × {width}"
     across = tokens_across(plan)
     if across and isinstance(model, Cct):
         of = f"by {model.convolutions} convolution{'s' * (model.convolutions > 1)} {image}"
         return f"{across * across:,} token{'s' * (across > 1)}", of, list(_grid(across))
     if across:
-        patch, many = size // across, "es" * (across > 1)
-        words = f"{across * across:,} patch{many} of {patch} × {patch}"
-        return words, image, list(_grid(across))
+        patch = size // across
+        count = across * (width // patch)
+        words = f"{count:,} patch{'es' * (count > 1)} of {patch} × {patch}"
+        return words, image, list(_grid(across)) if width == size else []
     seen = f"{_numbers(plan):,} numbers" if isinstance(model, Mlp | Svm) or size == 1 else ""
-    return _called(plan), seen or f"images of {size} × {size}", []
+    return _called(plan), seen or f"images of {size} × {width}", []
 
 
 def _called(plan: Plan) -> str:
@@ -178,8 +179,9 @@ def _facts(plan: Plan) -> Iterator[Text]:
 
 def _stages(plan: Plan) -> Iterator[Text]:
     found = stages(plan)
+    across = stages(plan, plan.image_shape[1])
     bars = [f"{_blocks(each.blocks, MOST_IN_STAGE)} {each.blocks}" for each in found]
-    sides = [f"{each.side} × {each.side}" for each in found]
+    sides = [f"{each.side} × {wide.side}" for each, wide in zip(found, across, strict=True)]
     for number, (stage, bar, side) in enumerate(zip(found, bars, sides, strict=True), 1):
         wide, long = max(map(len, bars)), max(map(len, sides))
         size = f"{side:<{long}} of {stage.width:,}"
@@ -223,7 +225,8 @@ def _blocks(depth: int, most: int = MOST_BLOCKS) -> str:
 
 
 def _numbers(plan: Plan) -> int:
-    return plan.facts.channels * plan.image_size**2
+    height, width = plan.image_shape
+    return plan.facts.channels * height * width
 
 
 def _halved(side: int, times: int) -> int:

@@ -164,7 +164,7 @@ def _total(
 
 def _shape(plan: Plan) -> str:
     """A key for everything that the number of parameters depends on."""
-    return f"{plan.model!r} {plan.scheme!r} {plan.data.dataset} {plan.image_size}"
+    return f"{plan.model!r} {plan.scheme!r} {plan.data.dataset} {plan.image_shape}"
 
 
 def _span(plans: Sequence[Plan], counts: Mapping[str, int]) -> str:

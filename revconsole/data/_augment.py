@@ -55,11 +55,13 @@ def _windows(pixels: Tensor, settings: Data, *, generator: torch.Generator) -> T
     """Unscaled pieces (B, C, p, p); draws the B rows, then the B columns."""
     count, device = len(pixels), pixels.device
     padding = settings.crop_padding if settings.augment != "none" else 0
-    side = settings.crop or pixels.shape[-1]
-    last = pixels.shape[-1] + 2 * padding - side
+    height, width = (settings.crop or side for side in pixels.shape[-2:])
+    last = (
+        pixels.shape[-1] + 2 * padding - width
+    )  # downwards too: only squares are cut to another size
     rows, columns = moved(torch.randint(0, last + 1, (2, count), generator=generator), device)
     padded = F.pad(pixels, [padding] * 4)  # (B, C, P, P)
-    windows = padded.unfold(2, side, 1).unfold(3, side, 1)  # a view: (B, C, P-p+1, P-p+1, p, p)
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: (B, C, P-p+1, P-p+1, p, p)
     return windows[torch.arange(count, device=device), :, rows, columns]
 
 
@@ -70,7 +72,7 @@ def transformed(pixels: Tensor, settings: Data, *, seed: int) -> Tensor:
     def uniform(shape: tuple[int, ...], low: float, high: float) -> Tensor:
         return moved(torch.empty(shape).uniform_(low, high, generator=draws), device)
 
-    count, size = len(pixels), pixels.shape[-1]
+    count, size = len(pixels), min(pixels.shape[-2:])
     if settings.rotation:
         degrees = uniform((count,), -settings.rotation, settings.rotation)
         pixels = _levels(rotated(pixels.float(), degrees))
@@ -96,7 +98,7 @@ def erased(images: Tensor, settings: Data, *, seed: int) -> Tensor:
         erase = torch.zeros(len(images), 1, *images.shape[-2:], dtype=torch.bool)
         for mask in erase:
             if float(torch.rand(1, generator=draws)) < settings.erasing:
-                rows, columns = _rectangle(images.shape[-1], draws)
+                rows, columns = _rectangle(images.shape[-2], images.shape[-1], draws)
                 mask[:, rows, columns] = True
         images.masked_fill_(moved(erase, images.device), 0)
     return images
@@ -158,7 +160,7 @@ def _levels(images: Tensor) -> Tensor:
     return images.round().clamp(0, 255).to(torch.uint8)
 
 
-def _rectangle(size: int, draws: torch.Generator) -> tuple[slice, slice]:
+def _rectangle(rows: int, columns: int, draws: torch.Generator) -> tuple[slice, slice]:
     """Rows and columns, drawn as in torchvision's RandomErasing; empty if no rectangle fits in TRIES tries."""
 
     def uniform(low: float, high: float) -> Tensor:
@@ -166,12 +168,12 @@ def _rectangle(size: int, draws: torch.Generator) -> tuple[slice, slice]:
 
     tilts = torch.tensor(ERASED_RATIO).log().tolist()
     for _ in range(TRIES):
-        area = size**2 * uniform(*ERASED_SHARE).item()
+        area = rows * columns * uniform(*ERASED_SHARE).item()
         ratio = uniform(*tilts).exp().item()
         height, width = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if max(height, width) < size:
-            top = int(torch.randint(0, size - height + 1, (1,), generator=draws))
-            left = int(torch.randint(0, size - width + 1, (1,), generator=draws))
+        if height < rows and width < columns:
+            top = int(torch.randint(0, rows - height + 1, (1,), generator=draws))
+            left = int(torch.randint(0, columns - width + 1, (1,), generator=draws))
             return slice(top, top + height), slice(left, left + width)
     return slice(0), slice(0)
 
@@ -184,12 +186,17 @@ def _blended(images: Tensor, share: float, draws: torch.Generator) -> tuple[Tens
 
 def _pasted(images: Tensor, share: float, draws: torch.Generator) -> tuple[Tensor, float]:
     """cutmix: each image with a rectangle of its neighbour, clipped at the edge, and the share of its own label."""
-    size = images.shape[-1]
-    across, down = (int(torch.randint(size, (1,), generator=draws)) for _ in range(2))
-    reach = int(0.5 * math.sqrt(1 - share) * size)
+    rows, columns = images.shape[-2:]
+    across, down = (int(torch.randint(size, (1,), generator=draws)) for size in (columns, rows))
     (top, bottom), (left, right) = (
-        (max(middle - reach, 0), min(middle + reach, size)) for middle in (down, across)
+        _around(middle, int(0.5 * math.sqrt(1 - share) * size), size)
+        for middle, size in ((down, rows), (across, columns))
     )
     pasted = images.clone()
     pasted[..., top:bottom, left:right] = images.roll(1, 0)[..., top:bottom, left:right]
-    return pasted, 1 - (right - left) * (bottom - top) / size**2
+    return pasted, 1 - (right - left) * (bottom - top) / (rows * columns)
+
+
+def _around(middle: int, reach: int, size: int) -> tuple[int, int]:
+    """What lies within `reach` of a place, cut off at the edges."""
+    return max(middle - reach, 0), min(middle + reach, size)

@@ -48,14 +48,14 @@ def batches(
     first: int = 0,
     drop_last: bool = False,
     least: int = 1,
-    size: int | None = None,
+    size: tuple[int, int] | None = None,
     prefetch: int | None = 0,
 ) -> Generator[Batch, None, None]:
     """The batches of one epoch in keyed random order, prepared as the split says.
 
     epoch: from 0; the order is keyed by (seed, "order", epoch). first: first step to yield; skipped steps cost nothing and
     do not affect the others. drop_last: omit a last batch with fewer than `batch` images. least: a last batch with fewer
-    images is joined to the one before it. size: final side of the images; None keeps it. prefetch: batches prepared ahead
+    images is joined to the one before it. size: final height and width of the images; None keeps it. prefetch: batches prepared ahead
     in a thread, see `ahead`; neither this nor the device affects their content. Augmentation is keyed by (seed, purpose,
     epoch · steps per epoch + step) with the purposes "augment" for crops and mirrorings, "transform", "erase" and "mix".
     """
@@ -100,11 +100,11 @@ def of_classes(split: OpenedSplit, classes: Sequence[int]) -> tuple[Tensor, Tens
     return moved(numbers, split.device), split.preparation.standardisation(pixels), labels
 
 
-def resized(images: Tensor, size: int) -> Tensor:
-    """Images (B, C, S, S) at another side, antialiased when they shrink; unchanged if they have it already."""
-    if images.shape[-1] == size:
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images (B, C, S, S) at another height and width, antialiased when they shrink; unchanged if they have these already."""
+    if images.shape[-2:] == size:
         return images
-    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+    return F.interpolate(images, size=size, mode="bilinear", antialias=True)
 
 
 def dominant(labels: Tensor) -> Tensor:

@@ -33,7 +33,12 @@ def rotated(images: Tensor, degrees: Tensor) -> Tensor:
     """Each image rotated anticlockwise about its centre by `degrees` (B,); pixels from outside are black."""
     cosine, sine = degrees.deg2rad().cos(), degrees.deg2rad().sin()
     zero = torch.zeros_like(sine)
-    turn = torch.stack([cosine, -sine, zero, sine, cosine, zero], dim=1).view(-1, 2, 3)
+    rows, columns = images.shape[-2:]
+    across, down = (
+        sine * (rows / columns),
+        sine * (columns / rows),
+    )  # the grid has sides of 2 each way
+    turn = torch.stack([cosine, -across, zero, down, cosine, zero], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(turn, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 

@@ -107,7 +107,7 @@ def _report(images: Decoded, files: Sequence[ImageFile], settings: Data, say: Sa
 def frame_of(settings: Data) -> PixelFrame:
     """The size of the images, and how they are fitted to it."""
     side = settings.image_size or 0
-    return PixelFrame(side, side, settings.fit)
+    return PixelFrame(side, settings.image_width or side, settings.fit)
 
 
 def _what_was_read(listing: ImageList, images: Decoded, frame: PixelFrame) -> str:

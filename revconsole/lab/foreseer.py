@@ -67,7 +67,7 @@ def _key(plan: Plan) -> str:
     """Everything that is foreseen depends on, and what names a model of the user's own."""
     train = plan.train
     told: tuple[object, ...] = (
-        plan.model, plan.scheme, plan.objective, plan.data.dataset, plan.image_size, plan.data.views, plan.data.mixes,
+        plan.model, plan.scheme, plan.objective, plan.data.dataset, plan.image_shape, plan.data.views, plan.data.mixes,
         train.precision, train.device, train.label_smoothing > 0, train.freeze, train.average is None, train.clip is None,
         train.gpus, train.shard, train.sync_batchnorm,
     )  # fmt: skip

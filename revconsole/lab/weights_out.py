@@ -67,7 +67,7 @@ def card(run: Summary, found: Exported) -> str:
 
 
 def _shape(found: Exported) -> str:
-    return f"{found.channels} × {found.side} × {found.side}"
+    return f"{found.channels} × {found.side} × {found.width}"
 
 
 def _facts(run: Summary, found: Exported) -> list[tuple[str, str]]:
@@ -78,7 +78,7 @@ def _facts(run: Summary, found: Exported) -> list[tuple[str, str]]:
         ("Parameters", "unknown" if run.parameters is None else f"{run.parameters:,}"),
         (
             "Data",
-            f"{plan.data.dataset}, {plan.image_size}×{plan.image_size} pixels, {len(found.names)} classes",
+            f"{plan.data.dataset}, {plan.image_shape[0]}×{plan.image_shape[1]} pixels, {len(found.names)} classes",
         ),
         ("Fingerprint of the data", run.fingerprint or "unknown"),
         ("Test accuracy", _percent(run.test_accuracy)),

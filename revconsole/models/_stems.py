@@ -17,11 +17,12 @@ NARROWEST = 8
 class Stem(nn.Module):
     """Layers that turn (B, C, S, S) into features (B, D, side, side), which are read as tokens (B, N, D)."""
 
-    def __init__(self, layers: nn.Module, *, size: int, side: int) -> None:
+    def __init__(self, layers: nn.Module, *, size: tuple[int, int], grid: tuple[int, int]) -> None:
+        """size, grid: pixels and tokens, each of height and width."""
         super().__init__()
-        self.img_size = (size, size)
-        self.grid_size = (side, side)
-        self.num_patches = side * side
+        self.img_size = size
+        self.grid_size = grid
+        self.num_patches = grid[0] * grid[1]
         self.layers = layers
 
     def forward(self, images: Tensor) -> Tensor:
@@ -53,15 +54,15 @@ class ShiftedPatches(nn.Module):
         return tokens.permute(0, 3, 1, 2)
 
 
-def stem(kind: str, *, size: int, channels: int, dim: int, patch: int) -> Stem:
-    """A stem of kind `shifted`, `conv` or `resnet`, with (size / patch)² tokens."""
+def stem(kind: str, *, size: tuple[int, int], channels: int, dim: int, patch: int) -> Stem:
+    """A stem of kind `shifted`, `conv` or `resnet`, with a token for each patch. size: height and width."""
     if kind == "shifted":
         layers: nn.Module = ShiftedPatches(channels, dim, patch)
     elif kind == "conv":
         layers = early_convolutions(channels, dim, patch)
     else:
         layers = residual_convolutions(channels, dim, patch)
-    return Stem(layers, size=size, side=size // patch)
+    return Stem(layers, size=size, grid=(size[0] // patch, size[1] // patch))
 
 
 def early_convolutions(channels: int, dim: int, patch: int) -> nn.Sequential:

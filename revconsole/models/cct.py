@@ -20,7 +20,9 @@ def build(settings: Cct, *, size: int, channels: int, classes: int) -> nn.Module
     """The network with random initial weights, on the current default device."""
     shape = {"convolutions": settings.convolutions, "kernel": settings.kernel}
     side = side_of_tokens(size, **shape)
-    token_stem = Stem(convolutional_tokens(channels, settings.dim, **shape), size=size, side=side)
+    token_stem = Stem(
+        convolutional_tokens(channels, settings.dim, **shape), size=(size, size), grid=(side, side)
+    )
     model: Any = VisionTransformer(
         img_size=size,
         patch_size=max(1, size // side),
@@ -42,6 +44,6 @@ def build(settings: Cct, *, size: int, channels: int, classes: int) -> nn.Module
     )
     model.attn_pool = SequencePool(settings.dim)
     if settings.position == "sinusoidal":
-        fix_positions(model, side, settings.dim)
+        fix_positions(model, (side, side), settings.dim)
     built: nn.Module = model
     return built

@@ -14,19 +14,21 @@ CHANNELS = (32, 64, 64)
 WIDE = 1000
 
 
-def build(settings: Cnn, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with random initial weights, on the current default device."""
+def build(
+    settings: Cnn, *, size: int, channels: int, classes: int, width: int | None = None
+) -> nn.Module:
+    """The network with random initial weights, on the current default device. width: of images that are not square."""
     layers: list[nn.Module] = []
     for index, (before, after) in enumerate(pairwise((channels, *CHANNELS))):
         layers.append(nn.Conv2d(before, after, 5, padding=2))
         if settings.batch_norm:
             layers.append(nn.BatchNorm2d(after))
         layers += [nn.ReLU(), nn.MaxPool2d(2, ceil_mode=index == len(CHANNELS) - 1)]
-    side = -(-(size // 2 // 2) // 2)
+    rows, columns = (-(-(side // 2 // 2) // 2) for side in (size, width or size))
     return nn.Sequential(
         *layers,
         nn.Flatten(),
-        nn.Linear(CHANNELS[-1] * side * side, WIDE),
+        nn.Linear(CHANNELS[-1] * rows * columns, WIDE),
         nn.ReLU(),
         nn.Dropout(settings.dropout),
         nn.Linear(WIDE, classes),

@@ -18,9 +18,14 @@ from torch.nn import functional as F
 from revconsole.records.sections.model import Mlp
 
 
-def build(settings: Mlp, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with random initial weights, on the current default device; its input is the flattened image."""
-    widths = [channels * size * size, *[settings.width] * settings.depth, classes]
+def build(
+    settings: Mlp, *, size: int, channels: int, classes: int, width: int | None = None
+) -> nn.Module:
+    """The network with random initial weights, on the current default device; its input is the flattened image.
+
+    width: of images that are not square.
+    """
+    widths = [channels * size * (width or size), *[settings.width] * settings.depth, classes]
     return Perceptron(widths, by_hand=settings.gradients == "by_hand")
 
 

@@ -9,9 +9,11 @@ from torch import nn
 from revconsole.records.sections.model import Resnet
 
 
-def build(settings: Resnet, *, size: int, channels: int, classes: int) -> nn.Module:
+def build(
+    settings: Resnet, *, size: int, channels: int, classes: int, width: int | None = None
+) -> nn.Module:
     """The network with random initial weights, on the current default device; accepts images of any size."""
-    del size
+    del size, width
     model: nn.Module = timm.create_model(
         f"resnet{settings.layers}",
         in_chans=channels,

@@ -20,25 +20,29 @@ from revconsole.models._stems import stem
 from revconsole.records.sections.model import Vit
 
 
-def build(settings: Vit, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with random initial weights, on the current default device.
+def build(
+    settings: Vit, *, size: int, channels: int, classes: int, width: int | None = None
+) -> nn.Module:
+    """The network with random initial weights, on the current default device. width: of images that are not square.
 
     Dropout acts as in the paper: on the tokens after the positions are added, after the projection of each attention,
     and after both layers of each MLP; never on attention weights or before the head.
     """
     model: Any = VisionTransformer(
-        **arguments(settings, size=size, channels=channels, classes=classes),
+        **arguments(settings, size=size, channels=channels, classes=classes)
+        | {"img_size": (size, width or size)},
         pos_drop_rate=settings.dropout,
         proj_drop_rate=settings.dropout,
         drop_path_rate=settings.drop_path,
-        embed_layer=_stem(settings, size, channels),
+        embed_layer=_stem(settings, (size, width or size), channels),
     )
     if settings.attention != "softmax":
         _replace_attention(model, settings)
     if settings.pool == "sequence":
         model.attn_pool = SequencePool(settings.dim)
     if settings.position == "sinusoidal":
-        fix_positions(model, size // settings.patch, settings.dim)
+        grid = (size // settings.patch, (width or size) // settings.patch)
+        fix_positions(model, grid, settings.dim)
     if settings.token_merging:
         model.blocks = MergingBlocks(model.blocks, merged=settings.token_merging)
     built: nn.Module = model
@@ -65,17 +69,17 @@ def arguments(settings: Vit, *, size: int, channels: int, classes: int) -> dict[
     }
 
 
-def fix_positions(model: Any, side: int, dim: int) -> None:
-    """Replace the model's trained positions by fixed sines and cosines."""
-    positions = sinusoidal_positions(side, dim, with_token=model.cls_token is not None)
+def fix_positions(model: Any, grid: tuple[int, int], dim: int) -> None:
+    """Replace the model's trained positions by fixed sines and cosines. grid: rows and columns of patches."""
+    positions = sinusoidal_positions(grid, dim, with_token=model.cls_token is not None)
     del model.pos_embed
     model.register_buffer("pos_embed", positions)
 
 
-def sinusoidal_positions(side: int, dim: int, *, with_token: bool) -> Tensor:
-    """Fixed sines and cosines of row and column, (1, side² + 1 or + 0, D); zeros for the class token."""
+def sinusoidal_positions(grid: tuple[int, int], dim: int, *, with_token: bool) -> Tensor:
+    """Fixed sines and cosines of row and column, (1, rows · columns + 1 or + 0, D); zeros for the class token."""
     device = torch.get_default_device()
-    positions: Tensor = build_sincos2d_pos_embed([side, side], dim, device=device).unsqueeze(0)
+    positions: Tensor = build_sincos2d_pos_embed(list(grid), dim, device=device).unsqueeze(0)
     if not with_token:
         return positions
     return torch.cat([positions.new_zeros(1, 1, dim), positions], dim=1)
@@ -88,7 +92,7 @@ def _ratio(settings: Vit) -> float:
     return (settings.mlp_width + 0.5) / settings.dim
 
 
-def _stem(settings: Vit, size: int, channels: int) -> Any:
+def _stem(settings: Vit, size: tuple[int, int], channels: int) -> Any:
     """The function that timm calls to make the patch embedding."""
     if settings.stem == "linear":
         return PatchEmbed

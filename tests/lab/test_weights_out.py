@@ -25,7 +25,7 @@ class Torch:
         if self.error is not None:
             raise self.error
         return Exported(
-            to=to, of="timm 1", step=7, channels=3, side=32, names=("a|b", "<b>c</b>"), preparation="a transform",
+            to=to, of="timm 1", step=7, channels=3, side=32, width=32, names=("a|b", "<b>c</b>"), preparation="a transform",
             loading=("import timm",), images=4, difference=2.5e-7,
         )  # fmt: skip
 

@@ -22,7 +22,7 @@ from revconsole.records.runs.run import Run
 from revconsole.records.sections import KINDS, Data, Section, Train
 
 BOOKKEEPING = frozenset({
-    "dataset", "fingerprint", "train_limit", "test_limit", "split_seed", "validation", "image_size",
+    "dataset", "fingerprint", "train_limit", "test_limit", "split_seed", "validation", "image_size", "image_width",
     "folder", "place", "prefetch",
 })  # fmt: skip
 """Data settings that have sentences of their own, or do not belong in a methods section."""
@@ -173,15 +173,15 @@ def _images(runs: Alike) -> str:
 
 def _set_of_images(runs: Alike, *, several: bool) -> str:
     dataset = runs.setting("data.dataset")
-    side = runs.same(_side)
-    points = side == 1
+    shape = runs.same(_shape)
+    points = shape == (1, 1)
     noun = "points of the plane" if points else "images"
     counts = ", ".join(
         f"{count:,} {word}"
         for key, word in COUNTS.items()
         if isinstance(count := runs.fact(key), int)
     )
-    size = f" of {side}×{side} pixels" if side and not points else ""
+    size = f" of {shape[0]}×{shape[1]} pixels" if shape and not points else ""
     split = runs.setting("data.split_seed")
     drawn = f"the validation {'points' if points else 'images'} drawn from the training ones"
     fingerprint = runs.same(lambda run: run.summary.fingerprint)
@@ -228,10 +228,10 @@ def _prepared(run: Run) -> dict[str, Any]:
     return run.plan.data.model_dump(exclude=set(BOOKKEEPING))
 
 
-def _side(run: Run) -> int | None:
-    """Pixels of an image's side; 1 for points, None if it is not recorded."""
+def _shape(run: Run) -> tuple[int, int] | None:
+    """Height and width of an image in pixels; 1 for points, None if it is not recorded."""
     try:
-        return run.plan.image_size or None
+        return run.plan.image_shape if run.plan.image_size else None
     except RevconsoleError:
         return None
 
@@ -343,7 +343,7 @@ def _operations(runs: Alike) -> str:
             + wording.in_brackets(str(run.facts.get("multiply_adds_note", "")))
         )
     )
-    noun = "point" if runs.same(_side) == 1 else "image"
+    noun = "point" if runs.same(_shape) == (1, 1) else "image"
     whose = "" if len(counted.runs) == len(runs.runs) else f" through {counted.whose}"
     return f"The forward pass of one {noun}{whose} takes {phrase}."
 

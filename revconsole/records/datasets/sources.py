@@ -37,6 +37,12 @@ def image_size(data: Data) -> int:
     return data.crop or data.image_size or own
 
 
+def image_shape(data: Data) -> tuple[int, int]:
+    """Height and width of the images the model sees, in pixels. Reads no folder."""
+    side = image_size(data)
+    return side, data.image_width or side
+
+
 def uncropped_size(data: Data) -> int:
     """Side of the images before cropping, in pixels; 0 if the settings do not determine it."""
     if data.dataset == FOLDER:

@@ -12,7 +12,7 @@ TARGETS: tuple[Target, ...] = ("timm", "hf", "torch", "onnx")
 class Exported:
     """One export.
 
-    of: the loader with its version. step: of the exported weights. channels, side: of the images that it takes. names: of
+    of: the loader with its version. step: of the exported weights. channels, side, width: of the images that it takes; side is the height. names: of
     the classes. loading: lines of Python that load it. images: how many test images it was compared on, read back from its
     files. difference: the largest of two logits of an image there.
     """
@@ -22,6 +22,7 @@ class Exported:
     step: int
     channels: int
     side: int
+    width: int
     names: tuple[str, ...]
     preparation: str
     loading: tuple[str, ...]

@@ -84,7 +84,8 @@ def data_bytes(plan: Plan, *, images: int = 0) -> int:
     train = min(data.train_limit or shipped.train_images, shipped.train_images)
     test = min(data.test_limit or shipped.test_images, shipped.test_images)
     side = sources.uncropped_size(data) or plan.image_size
-    return (images or train + test) * plan.facts.channels * side * side
+    width = data.image_width if data.dataset == sources.FOLDER else None
+    return (images or train + test) * plan.facts.channels * side * (width or side)
 
 
 def _mib(count: int) -> str:

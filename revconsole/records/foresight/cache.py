@@ -51,7 +51,7 @@ def key(plan: Plan, backward: Backward, device: Kind) -> str | None:
         "precision": train.precision,
         "optimizer": plan.optimizer.model_dump(exclude=NOT_OF_THE_OPTIMIZER),
         "objective": plan.objective.model_dump(),
-        "image": [plan.image_size, facts.channels, facts.classes, data.views],
+        "image": [*sides(plan), facts.channels, facts.classes, data.views],
         "labels": [data.mixes, train.label_smoothing > 0],
         "train": [train.freeze, train.average is not None, train.clip is not None],
         "versions": versions(),
@@ -59,6 +59,12 @@ def key(plan: Plan, backward: Backward, device: Kind) -> str | None:
     if train.ranks > 1:
         decides["ranks"] = [train.ranks, train.shard, train.sync_batchnorm]
     return digest(decides)
+
+
+def sides(plan: Plan) -> tuple[int, ...]:
+    """The side of square images, or height and width of others."""
+    height, width = plan.image_shape
+    return (height,) if height == width else (height, width)
 
 
 def digest(decides: object) -> str:

@@ -24,7 +24,7 @@ def key(plan: Plan) -> str | None:
         "model": plan.model.model_dump(exclude=cache.NOT_OF_THE_MODEL),
         "scheme": plan.scheme.model_dump(),
         "objective": plan.objective.model_dump(),
-        "image": [plan.image_size, facts.channels, facts.classes, plan.data.views],
+        "image": [*cache.sides(plan), facts.channels, facts.classes, plan.data.views],
         "freeze": plan.train.freeze,
         "versions": cache.versions(),
     }

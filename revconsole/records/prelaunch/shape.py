@@ -59,7 +59,7 @@ def of(plan: Plan) -> NetworkShape:
     model, size = plan.model, plan.image_size
     match model:
         case Vit():
-            return _vit(model, size)
+            return _vit(model, plan.image_shape)
         case Cct() | Conformer() | Uniformer() | Swin():
             return _own(model, size)
         case Resnet() | Cnn():
@@ -104,12 +104,12 @@ def _cct_side(model: Cct, size: int) -> int:
     return max(size, 0)
 
 
-def _vit(model: Vit, size: int) -> NetworkShape:
+def _vit(model: Vit, shape: tuple[int, int]) -> NetworkShape:
     wide = model.mlp_width / model.dim if model.mlp_width else model.mlp_ratio
     linear = model.attention == "linear" or model.landmarks is not None
     return NetworkShape(
         kind="transformer", depth=model.depth, dim=model.dim, heads=model.heads, patch=model.patch,
-        tokens=(size // model.patch) ** 2, quadratic=not linear, parameters=_blocks(model.dim, model.depth, wide),
+        tokens=(shape[0] // model.patch) * (shape[1] // model.patch), quadratic=not linear, parameters=_blocks(model.dim, model.depth, wide),
         batch_norm=has_batch_norm(model),
     )  # fmt: skip
 

@@ -96,6 +96,8 @@ class Data(Section):
     """With zca: added to each variance, of pixels in [0, 1]; less decorrelates further, noise included."""
     image_size: int | None = Field(default=None, ge=4, le=1024)
     """Resize the images to this side, in pixels; unset keeps the dataset's own."""
+    image_width: int | None = Field(default=None, ge=4, le=4096)
+    """Width of the images where it is not their height, which is then image_size; for vit, resnet, cnn and mlp."""
     drop_last: bool = False
     """Leave out the images that do not fill the last batch of an epoch, others each epoch; unset trains on them, too."""
     prefetch: int | None = Field(default=None, ge=0, le=64)

@@ -43,6 +43,7 @@ def check_data(data: Data) -> None:
         raise Rule(
             "data.views", "only context_patches has two views; add data.dataset=context_patches"
         )
+    _check_width(data)
     if data.crop is not None:
         _check_crop(data.crop, data)
     if data.random_resized_crop is not None:
@@ -53,6 +54,24 @@ def _require_folder(data: Data) -> None:
     """Raise Rule if the folder does not exist: checked before any rule about its images."""
     if data.folder is not None and not Path(data.folder).is_dir():
         raise Rule("data.folder", no_folder(Path(data.folder)))
+
+
+def _check_width(data: Data) -> None:
+    """Refuse a width without a height, and beside what makes squares."""
+    if data.image_width is None:
+        return
+    if data.image_size is None:
+        raise Rule(
+            "data.image_width", "is of images of another height; add data.image_size, the height"
+        )
+    if data.dataset == sources.PATCHES:
+        raise Rule("data.image_width", "context_patches are square; leave it out")
+    for name in ("crop", "random_resized_crop"):
+        if getattr(data, name) is not None:
+            raise Rule(
+                f"data.{name}",
+                "cuts squares, and the images are to be wider or higher (data.image_width); leave one out",
+            )
 
 
 def _check_crop(side: int, data: Data) -> None:
@@ -163,13 +182,15 @@ def _refuse_unsuitable(settings: Data, facts: DatasetFacts) -> None:
     def refusal(name: str, sentence: str) -> ProfileError:
         return ProfileError(settings.dataset, f"data.{name}", sentence)
 
+    width = settings.image_width if settings.dataset == sources.FOLDER else None
     if settings.augment != "none" and not 0 < settings.crop_padding < facts.size:
         raise refusal(
             "crop_padding",
             f"{settings.crop_padding} pixels do not suit images of {facts.size} pixels; "
             f"an eighth, {max(1, facts.size // 8)}, is usual",
         )
-    values = facts.channels * (settings.crop or facts.size) ** 2
+    side = settings.crop or facts.size
+    values = facts.channels * side * (width or side)
     if settings.standardise == "zca" and values > MOST_WHITENED:
         raise refusal(
             "standardise",

@@ -56,6 +56,7 @@ def check_model(plan: PlanSettings) -> None:
         case _:
             pass
     _check_fitted(plan)
+    _check_width(plan)
     _check_views(plan)
     _check_joined(plan)
 
@@ -151,6 +152,31 @@ def _check_conformer(model: Conformer, size: int) -> None:
         raise Rule("model.patch", f"conformer needs an even patch, not {model.patch}")
     if model.channels % 4:
         raise Rule("model.channels", f"channels is a multiple of 4, and {model.channels} is not")
+
+
+def _check_width(plan: PlanSettings) -> None:
+    """Refuse images that are not square to what only sees squares."""
+    height, width = plan.image_shape
+    if height == width:
+        return
+    model = plan.model
+    if not isinstance(model, Vit | Resnet | Cnn | Mlp):
+        raise Rule(
+            "data.image_width",
+            f"{model.architecture} sees square images only; leave it out, or use vit, resnet, cnn or mlp",
+        )
+    if plan.objective.name != "classification":
+        raise Rule(
+            "data.image_width",
+            f"objective {plan.objective.name!r} sees square images only; leave one out",
+        )
+    if isinstance(model, Vit):
+        _check_patch(model.patch, width)
+        if model.pretrained is not None:
+            raise Rule(
+                "data.image_width",
+                "weights of another run are resampled to squares only; leave one out",
+            )
 
 
 def _check_fitted(plan: PlanSettings) -> None:

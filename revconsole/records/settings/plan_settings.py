@@ -65,8 +65,13 @@ class PlanSettings(Section):
 
     @property
     def image_size(self) -> int:
-        """Side of the square images the model sees, in pixels."""
+        """Side of the images the model sees, in pixels; their height if they are not square."""
         return sources.image_size(self.data)
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of the images the model sees, in pixels."""
+        return sources.image_shape(self.data)
 
     @property
     def fitted(self) -> bool:

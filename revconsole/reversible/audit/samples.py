@@ -79,11 +79,11 @@ def _counting(case: Case) -> Tensor | None:
 
     An image of the data may hide some: a pool takes one pixel of a black border and leaves the others.
     """
-    count, channels, size = case.images.shape[:3]
+    count, channels, size, width = case.images.shape
     known: Tensor | None = None
     with case.autocast():
         for draw in range(DRAWS):
-            counted = seen(case.model, channels, size, images=count, draw=draw)
+            counted = seen(case.model, channels, size, width=width, images=count, draw=draw)
             if counted is None:
                 return None
             known = counted if known is None else known | counted

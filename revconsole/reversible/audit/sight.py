@@ -21,15 +21,22 @@ IMAGES = 2
 
 
 def seen(
-    model: nn.Module, channels: int, size: int, *, images: int = IMAGES, draw: int = 0
+    model: nn.Module,
+    channels: int,
+    size: int,
+    *,
+    width: int | None = None,
+    images: int = IMAGES,
+    draw: int = 0,
 ) -> Tensor | None:
     """Whether each value of an image counts, bool (C, S, S), in evaluation; None where no gradient reaches the image.
 
-    images: how many of noise are looked at. draw: which ones. The model and all generators are left as they were. Raises whatever it raises for images of this size.
+    width: of images that are not square. images: how many of noise are looked at. draw: which ones. The model and all generators are left as they were. Raises whatever it raises for images of this size.
     """
     weight = next((each for each in model.parameters() if each.is_floating_point()), None)
     noise = torch.randn(
-        (images, channels, size, size), generator=torch.Generator().manual_seed(SEED + draw)
+        (images, channels, size, width or size),
+        generator=torch.Generator().manual_seed(SEED + draw),
     )
     given = noise if weight is None else noise.to(weight.device, weight.dtype)
     given.requires_grad_()
@@ -68,8 +75,8 @@ def _nothing_closed(model: nn.Module) -> Iterator[None]:
 
 def left_out(seen: Tensor) -> str:
     """Rows and columns of which no pixel counts, as the end of a sentence; empty where there are none."""
-    size = seen.shape[-1]
+    height, width = seen.shape[-2:]
     rows, columns = (int(seen.any(dim=0).any(dim=axis).sum()) for axis in (1, 0))
-    if rows == columns == size:
+    if (rows, columns) == (height, width):
         return ""
-    return f"{rows} of {size} rows and {columns} of {size} columns of an image; the others change nothing in its output"
+    return f"{rows} of {height} rows and {columns} of {width} columns of an image; the others change nothing in its output"

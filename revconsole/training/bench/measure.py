@@ -267,7 +267,8 @@ def _facts(bench: Bench, device: torch.device) -> dict[str, Scalar]:
     }
     if not isinstance(model, Vit):
         return recorded | {"model": title(model)}
-    patches = (first.plan.image_size // model.patch) ** 2
+    height, width = first.plan.image_shape
+    patches = (height // model.patch) * (width // model.patch)
     return recorded | {
         "width": model.dim,
         "heads": model.heads,

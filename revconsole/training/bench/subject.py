@@ -65,7 +65,7 @@ def images_of(
     """Noise in the shape of the plan's data: images (B, C, S, S) and labels (B,)."""
     plan, facts = configuration.plan, configuration.plan.facts
     generator = torch.Generator(device).manual_seed(key(plan.seed, "images"))
-    shape = (batch, facts.channels, plan.image_size, plan.image_size)
+    shape = (batch, facts.channels, *plan.image_shape)
     images = torch.randn(shape, generator=generator, device=device)
     labels = torch.randint(0, facts.classes, (batch,), generator=generator, device=device)
     return images, labels

@@ -122,15 +122,14 @@ def _counted(plan: Plan, model: nn.Module) -> Operations:
 
 def _run_on_one_image(plan: Plan, model: nn.Module) -> Operations:
     weight = next(iter(model.parameters()), torch.zeros(()))
-    size = plan.image_size
-    return operations(model, weight.new_zeros(1, plan.facts.channels, size, size))
+    return operations(model, weight.new_zeros(1, plan.facts.channels, *plan.image_shape))
 
 
 def _shape(plan: Plan) -> str:
     """A key of everything that determines the operations of a built-in model."""
     facts = plan.facts
     sections = plan.model_dump_json(include={"model", "scheme", "objective"})
-    return f"{sections} {plan.data.views} {facts.channels} {facts.classes} {plan.image_size}"
+    return f"{sections} {plan.data.views} {facts.channels} {facts.classes} {plan.image_shape}"
 
 
 def _unwired(plan: Plan) -> Plan:

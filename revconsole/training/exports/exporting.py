@@ -100,12 +100,14 @@ def export(
             "was written"
         )
     levels = writing.preparation == TAKES_LEVELS
+    height, width = subject.pixels.shape[-2:] if levels else plan.image_shape
     return Exported(
         to=to,
         of=timm_folder.loader(writing.package),
         step=subject.step,
         channels=subject.pixels.shape[1],
-        side=subject.pixels.shape[-1] if levels else plan.image_size,
+        side=height,
+        width=width,
         names=subject.names,
         preparation=writing.preparation,
         loading=writing.loading,

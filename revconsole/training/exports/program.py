@@ -30,7 +30,9 @@ MISSING = "--to onnx needs onnxscript and onnxruntime: pip install 'revconsole[o
 class Program(nn.Module):
     """Grey levels uint8 (B, C, S, S) to logits float32 (B, K)."""
 
-    def __init__(self, network: nn.Module, standardisation: Standardisation, size: int) -> None:
+    def __init__(
+        self, network: nn.Module, standardisation: Standardisation, size: tuple[int, int]
+    ) -> None:
         super().__init__()
         self.network, self.standardisation, self.size = network, standardisation, size
 
@@ -88,7 +90,7 @@ def _describe(subject: Subject, folder: Path) -> None:
 
 def _traced(subject: Subject) -> "torch.export.ExportedProgram":
     standardisation = subject.state.data.test.preparation.standardisation
-    program = Program(subject.model, standardisation, subject.plan.image_size).eval()
+    program = Program(subject.model, standardisation, subject.plan.image_shape).eval()
     with _quietly(), torch.no_grad():
         batch = torch.export.Dim("batch")
         return torch.export.export(program, (subject.pixels,), dynamic_shapes=({0: batch},))

@@ -56,7 +56,7 @@ def subject_of(plan: Plan, checkpoints: CheckpointStore, *, data: Path) -> Subje
     state = reopened.state
     model, split = state.judged.eval(), state.data.test
     _, inputs, _ = next(evaluation_batches(split, batch=COMPARED))
-    inputs = resized(inputs, plan.image_size)
+    inputs = resized(inputs, plan.image_shape)
     with torch.inference_mode():
         logits = model(inputs).float()
     return Subject(

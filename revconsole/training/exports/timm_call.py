@@ -20,6 +20,11 @@ OTHERWISE = "--to torch and --to onnx write a program that computes it"
 def timm_call(plan: Plan) -> tuple[str, Mapping[str, Any]]:
     """(timm's name, arguments of `timm.create_model`). Raises NotExported if timm has no such network."""
     _refuse_other_functions(plan)
+    height, width = plan.image_shape
+    if height != width:
+        raise NotExported(
+            f"its images are not square ({height}×{width}), which its configuration for timm does not say; {OTHERWISE}"
+        )
     name, arguments = _call(plan)
     # The classes are at the root of the configuration: transformers does not take them twice.
     return name, {k: v for k, v in arguments.items() if v is not None and k != "num_classes"}

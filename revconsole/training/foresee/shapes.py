@@ -88,13 +88,13 @@ def refusing(plan: Plan) -> Iterator[None]:
 
 def batch_of(plan: Plan, images: int) -> tuple[Tensor, Tensor]:
     """Images (B, C, S, S) and labels of a batch: classes (B,), or class shares (B, K) where images are mixed."""
-    facts, size = plan.facts, plan.image_size
+    facts = plan.facts
     labels = (
         torch.empty(images, facts.classes)
         if plan.data.mixes
         else torch.empty(images, dtype=torch.int64)
     )
-    return torch.empty(images, facts.channels, size, size), labels
+    return torch.empty(images, facts.channels, *plan.image_shape), labels
 
 
 def realised(

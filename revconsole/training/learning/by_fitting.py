@@ -81,7 +81,7 @@ def pair_by_pair(state: TrainingState, _epoch: int, first: int) -> Iterator[tupl
     """All images of each pair of classes."""
     for pair in machine_of(state).pairs[first:]:
         _, images, labels = of_classes(state.data.train, pair)
-        yield resized(images, state.plan.image_size), labels
+        yield resized(images, state.plan.image_shape), labels
 
 
 def refuse_pairs(state: TrainingState) -> None:

@@ -67,7 +67,7 @@ def shuffled(state: TrainingState, epoch: int, first: int) -> Iterator[tuple[Ten
         first=first,
         drop_last=plan.data.drop_last,
         least=state.least_images,
-        size=plan.image_size,
+        size=plan.image_shape,
         prefetch=plan.data.prefetch,
     )
     remaining = state.steps - (epoch - 1) * state.steps_per_epoch - first

@@ -123,7 +123,7 @@ def levels(state: TrainingState, points: Tensor, certainty: Certainty = PROBABIL
         with torch.inference_mode():
             for part in torch.split(pixels, AT_ONCE):
                 with state.precision.autocast():
-                    scores = model(resized(prepare(part), state.plan.image_size)).float()
+                    scores = model(resized(prepare(part), state.plan.image_shape)).float()
                 leads.append(scores[:, 1] - scores[:, 0])
     finally:
         model.train()

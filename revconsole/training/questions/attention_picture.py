@@ -30,7 +30,7 @@ def draw(reopened: Reopened, pictured: Pictured, path: Path) -> None:
     """Write the picture of the first images. Raises WrongState if the network has no attention to roll out."""
     state = reopened.state
     _, inputs, _ = next(evaluation_batches(pictured.split, batch=MOST_IMAGES))
-    inputs = resized(inputs, state.plan.image_size)
+    inputs = resized(inputs, state.plan.image_shape)
     if inputs.shape[1] not in {1, 3}:
         raise WrongState(
             "no attention picture: its images are not pictures of one or three channels"

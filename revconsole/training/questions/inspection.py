@@ -40,11 +40,17 @@ def inspect(plan: Plan, checkpoints: CheckpointStore, *, data: Path, images: int
         )
 
 
+OBLONG = "its images are not square, and the picture of patches is"
+
+
 def positions(model: nn.Module) -> Positions | str:
     """The position encodings that a model adds to its tokens, or why there are none."""
     table = getattr(model, "pos_embed", None)
     if not isinstance(table, Tensor) or table.ndim != 3:
         return "it adds no position encodings to its tokens"
+    rows, columns = getattr(getattr(model, "patch_embed", None), "grid_size", None) or (1, 1)
+    if rows != columns:
+        return OBLONG
     side, prefix_tokens = _grid(table.shape[1])
     if side < 2:
         return "it has one token"
@@ -66,7 +72,7 @@ def attention(state: TrainingState, model: nn.Module, images: int) -> AttentionR
     chosen = _first_of_each_class(split.labels, images)
     pixels = split.images[chosen]
     inputs = resized(
-        split.preparation.standardisation(moved(pixels, split.device)), state.plan.image_size
+        split.preparation.standardisation(moved(pixels, split.device)), state.plan.image_shape
     )
     rolled = attended(model, inputs)
     if isinstance(rolled, str):
@@ -106,6 +112,8 @@ class Rolled:
 
 def attended(model: nn.Module, inputs: Tensor) -> Rolled | str:
     """The attention rollout of some inputs (B, C, S, S), or why there is none."""
+    if inputs.shape[-2] != inputs.shape[-1]:
+        return OBLONG
     with torch.inference_mode(), Attentions() as attentions:
         logits = model(inputs)
     if problem := _no_rollout(attentions.weights, len(inputs)):

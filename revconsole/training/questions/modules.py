@@ -40,8 +40,7 @@ def modules_of(plan: Plan) -> list[ModuleCost]:
         raise RevconsoleError(FITTED)
     plain = plan.model_copy(update={"scheme": ResidualSection(), "backward": "stored"})
     model = build_learner(drawn(plain)).eval()
-    size = plan.image_size
-    image = torch.zeros(1, plan.facts.channels, size, size)
+    image = torch.zeros(1, plan.facts.channels, *plan.image_shape)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]), every_product_visible():
             counted = _own(_inclusive(model, image))

@@ -80,7 +80,7 @@ def predictions(reopened: Reopened, pictured: Pictured) -> Predictions:
 def _shares(reopened: Reopened, split: OpenedSplit) -> Iterator[Tensor]:
     """Probabilities of batches of images, float32 (B, K)."""
     state = reopened.state
-    model, size = state.judged.eval(), state.plan.image_size
+    model, size = state.judged.eval(), state.plan.image_shape
     with torch.inference_mode():
         for _, images, _ in evaluation_batches(split, batch=BATCH):
             yield F.softmax(model(resized(images, size)).float(), dim=1)
@@ -174,11 +174,11 @@ def _files(folder: Path) -> list[Path]:
 
 def _as_own(images: Tensor, own: OpenedData) -> OpenedSplit:
     """Images uint8 (B, C, S, S) with channels and side of the run's data, prepared as its test images."""
-    channels, side = own.test.images.shape[1], own.test.images.shape[-1]
+    channels, height, width = own.test.images.shape[1:]
     if images.shape[1] != channels:
         images = with_channels(images, channels)
-    if images.shape[-1] != side:
-        images = resized(images.float(), side).round().clamp(0, 255).to(torch.uint8)
+    if images.shape[-2:] != (height, width):
+        images = resized(images.float(), (height, width)).round().clamp(0, 255).to(torch.uint8)
     labels = torch.zeros(len(images), dtype=torch.int64)
     split: OpenedSplit = replace(own.test, images=images, labels=labels)
     return split

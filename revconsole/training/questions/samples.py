@@ -47,7 +47,7 @@ def samples(plan: Plan, *, data: Path, count: int, side: int, page: int = 0) -> 
     size = min(MOST_POINTS if points else count, len(opened.train))
     before, plain = _page(_unprepared(opened.train), plan, size, page)
     after, labels = _page(opened.train, plan, size, page)
-    prepared = _stretched(resized(after, plan.image_size), points=points)
+    prepared = _stretched(resized(after, plan.image_shape), points=points)
     draw = _scatter if points else _named
     return Samples(
         dataset=plan.data.dataset,
@@ -100,8 +100,10 @@ def _named(
 
 def pictures(images: Tensor, captions: Sequence[str], side: int) -> tuple[Picture, ...]:
     """One picture per image in [0, 1], at most `side` pixels wide; for six channels, both patches side by side."""
-    if images.shape[-1] > side:
-        images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+    height, width = images.shape[-2:]
+    if width > side:
+        size = (max(1, round(height * side / width)), side)
+        images = F.interpolate(images, size=size, mode="bilinear", antialias=True)
     channels = images.shape[1]
     if channels not in {1, 3}:
         images = torch.cat(images.chunk(2, dim=1), dim=-1)

@@ -121,7 +121,7 @@ def _endless(split: OpenedSplit, plan: Plan, *, prefetch: int | None) -> Endless
             seed=plan.seed,
             epoch=epoch,
             drop_last=True,
-            size=plan.image_size,
+            size=plan.image_shape,
             prefetch=prefetch,
         )
         for epoch in count()

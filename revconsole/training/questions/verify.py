@@ -153,7 +153,7 @@ def _batch(plan: Plan, device: torch.device, data: Path) -> tuple[Tensor, Tensor
     order = batches(opened.train, batch=plan.train.batch, seed=plan.seed, epoch=0, first=0)
     _, images, labels = next(iter(order))
     images, labels = images[:MOST_IMAGES], dominant(labels)[:MOST_IMAGES]
-    return resized(images, plan.image_size), labels, opened.train.classes
+    return resized(images, plan.image_shape), labels, opened.train.classes
 
 
 def _random(plan: Plan, device: torch.device, shape: Shape) -> tuple[Tensor, Tensor, int]:

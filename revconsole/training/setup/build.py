@@ -49,10 +49,17 @@ def build_model(plan: Plan) -> nn.Module:
             size=plan.image_size,
             channels=facts.channels // views,
             classes=facts.classes,
+            **_width(plan),
         )
         wired = _wired(model, plan) if views == 1 else _shared(model, plan)
     freeze(wired, plan.train.freeze)
     return wired
+
+
+def _width(plan: Plan) -> dict[str, int]:
+    """The width of images that are not square, which few architectures take (`model_rules`)."""
+    height, width = plan.image_shape
+    return {} if height == width else {"width": width}
 
 
 def build_learner(plan: Plan) -> nn.Module:
@@ -152,7 +159,7 @@ def _example(model: nn.Module, plan: Plan) -> Tensor | None:
     weight = next((p for p in model.parameters() if p.is_floating_point()), None)
     if weight is None:
         return None
-    shape = (1, plan.facts.channels // plan.data.views, plan.image_size, plan.image_size)
+    shape = (1, plan.facts.channels // plan.data.views, *plan.image_shape)
     pixels = torch.arange(math.prod(shape), device=weight.device)
     return (pixels * 0.7).sin().reshape(shape).to(weight.dtype)
 

@@ -111,7 +111,7 @@ def _trains_on(images: int, objective: Objective, model: nn.Module, plan: Plan) 
     """Whether the loss of `images` images can be computed in training mode; other errors are ignored here."""
     weight = next((p for p in model.parameters() if p.is_floating_point()), None)
     device, kind = (torch.device("cpu"), None) if weight is None else (weight.device, weight.dtype)
-    shape = (images, plan.facts.channels, plan.image_size, plan.image_size)
+    shape = (images, plan.facts.channels, *plan.image_shape)
     pixels = torch.zeros(shape, device=device, dtype=kind)
     labels = torch.zeros(images, dtype=torch.int64, device=device)
     signs = Signs(plan.seed)

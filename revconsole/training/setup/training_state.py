@@ -126,7 +126,7 @@ class TrainingState:
     def evaluation_batches(self, split: OpenedSplit) -> Iterator[tuple[Tensor, Tensor]]:
         """All images of a split in order, in batches of the micro-batch size."""
         for _, images, labels in evaluation_batches(split, batch=self.micro_batch):
-            yield resized(images, self.plan.image_size), labels
+            yield resized(images, self.plan.image_shape), labels
 
     def evaluation_turns(
         self, split: OpenedSplit
@@ -142,10 +142,10 @@ class TrainingState:
                 yield None
             elif place is None:
                 _, images, labels = next(evaluation_batches(split, batch=1))
-                yield None, resized(images, self.plan.image_size), labels
+                yield None, resized(images, self.plan.image_shape), labels
             else:
                 _, images, labels = next(own)
-                yield place, resized(images, self.plan.image_size), labels
+                yield place, resized(images, self.plan.image_shape), labels
 
 
 def averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:
