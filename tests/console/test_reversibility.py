@@ -92,8 +92,15 @@ async def test_a_covered_screen_does_not_take_the_charts_of_the_one_in_front_whe
         await stage.shows("✓ exact", "by block")
         await stage.pilot.resize_terminal(160, 45)
         await stage.until(lambda: stage.app.reader.settled)
-        await stage.shows("reconstruction by block", "gradient error by block")
-        assert "loss" not in stage.text
+        text = await stage.shows("reconstruction by block", "gradient error by block")
+        assert "loss" not in text
+        await stage.pilot.resize_terminal(120, 36)
+        stage.app.theme = "ansi-dark"
+        await stage.until(lambda: stage.app.screen.styles.background.a < 1)
+        again = await stage.shows("reconstruction by block", "gradient error by block")
+        rows = again.splitlines()
+        frame = next(n for n, row in enumerate(rows) if row.startswith("╭─ reconstruction"))
+        assert not rows[frame - 1].strip(), "the screen below shows through in an ANSI theme"
 
 
 async def test_a_run_whose_memory_was_only_measured_has_what_the_cache_foresees_by_now(

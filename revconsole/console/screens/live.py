@@ -1,8 +1,11 @@
 """LiveScreen: base of the screens that show the reader's newest snapshot."""
 
 from abc import abstractmethod
+from typing import cast
 
+from rich.console import RenderableType
 from textual import events
+from textual.renderables.blank import Blank
 from textual.screen import ModalScreen, Screen
 
 from revconsole.console.messages import Said
@@ -20,6 +23,10 @@ class LiveScreen(Newest, Screen[None]):
         super().__init__()
         self.reader = reader
         self._useless: frozenset[str] = frozenset()
+
+    def render(self) -> RenderableType:
+        """The ground alone: Textual shows the screen below where the ground is the terminal's own, as in ANSI themes."""
+        return cast("RenderableType", Blank(self.styles.background))
 
     @abstractmethod
     def show_snapshot(self, snapshot: Snapshot) -> None:
