@@ -2,16 +2,25 @@
 
 import gc
 import json
+import resource
 from pathlib import Path
 
 import torch.distributed as dist
 from torch import Tensor
 
-from revconsole.records.logs.events import Answered, Event, Measured, Started
+from revconsole.records.logs.events import (
+    Advised,
+    Answered,
+    Checkpointed,
+    Event,
+    Measured,
+    Started,
+)
 from revconsole.records.runs import control
 from revconsole.records.runs.control import Verb
 from revconsole.records.settings.plan import Plan
 from revconsole.training import requests
+from revconsole.training.checkpoints.checkpoint import NotSaved
 from revconsole.training.checks import cost
 from revconsole.training.foresee.shapes import batch_of
 from revconsole.training.learning.preparing import prepare
@@ -22,12 +31,15 @@ from revconsole.training.probes import allocations
 from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step import stepping
 from revconsole.training.step.stepping import compute_gradients, update_weights
-from revconsole.training.together.alone import ALONE
+from revconsole.training.together.alone import ALONE, Together
 from revconsole.training.together.ranks import Ranks, leave
 from tests.training.conftest import Log, Runner
 
+ANY = resource.RLIM_INFINITY
 MEASURED = ("whole on each", "shared out")
 """Names of works whose memory is measured, which record nothing else."""
+FULL, FILLED = "disk full", "disk filled"
+"""Names of works during which the first rank can write nothing: ever, or after its first checkpoint."""
 ROOM = 8
 """Images that fit where a run is to shrink."""
 
@@ -56,24 +68,50 @@ def main(rank: int, world: int, folder: str) -> None:
     stepping.loss_of = short
     runner, found = Runner(Path(folder)), {}
     for name, work in json.loads(Path(folder, f"works-{world}.json").read_text()).items():
-        plan, run, asked = Plan.model_validate(work["plan"]), work["run"], work["asked"]
+        plan, together = Plan.model_validate(work["plan"]), Ranks() if world > 1 else ALONE
         if name in MEASURED:
             with devices.threads(plan.train.threads):
-                found[name] = measured(plan, runner.folder, Ranks())
-            continue
-
-        def watch(event: Event, run: str = run, asked: dict[str, list[Verb]] = asked) -> None:
-            if rank == 0 and isinstance(event, Measured) and "loss" in event.values:
-                for verb in asked.get(str(event.step), ()):
-                    control.ask(runner.place(run), verb)
-
-        found[name] = recorded(runner(plan, run, watch, Ranks() if world > 1 else ALONE))
+                found[name] = measured(plan, runner.folder, together)
+        else:
+            found[name] = outcome(name, work["run"], work["asked"], runner, plan, together)
     leave()
     if rank == 0:
         Path(folder, f"found-{world}.json").write_text(json.dumps(found))
 
 
-def measured(plan: Plan, data: Path, together: Ranks) -> dict[str, float]:
+def outcome(
+    name: str,
+    run: str,
+    asked: dict[str, list[Verb]],
+    runner: Runner,
+    plan: Plan,
+    together: Together,
+) -> dict[str, object]:
+    """What a run recorded, or why it failed."""
+
+    def watch(event: Event) -> None:
+        if name == FILLED and isinstance(event, Checkpointed):
+            limit_files(0)
+        if together.first and isinstance(event, Measured) and "loss" in event.values:
+            for verb in asked.get(str(event.step), ()):
+                control.ask(runner.place(run), verb)
+
+    if name == FULL and together.first:
+        limit_files(0)
+    try:
+        return recorded(runner(plan, run, watch, together))
+    except NotSaved as error:
+        return {"failed": str(error)}
+    finally:
+        limit_files(ANY)
+
+
+def limit_files(most: int) -> None:
+    """Let files of this process grow to so many bytes at most, as on a disk that is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, ANY))
+
+
+def measured(plan: Plan, data: Path, together: Together) -> dict[str, float]:
     """The most bytes of all tensors of a rank: in a step, and on the first one while it collects the state for a checkpoint.
 
     Counted from the objects of this process and by torch's account of what it allocates, not from the plan.
@@ -116,5 +154,6 @@ def recorded(log: Log) -> dict[str, object]:
         "weights": getattr(end, "weights_sha256", None),  # a run that moves on has no last ones
         "held": facts.get("held_parameters", every) / every,
         "end": {k: v for k, v in getattr(end, "values", {}).items() if "seconds" not in k},
+        "unsaved": [each.text for each in log.of(Advised) if "was not written" in each.text],
         "answered": [f"{each.verb} {each.step}" for each in log.of(Answered)],
     }

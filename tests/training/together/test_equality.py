@@ -16,7 +16,7 @@ from revconsole.records.sections import KINDS
 from revconsole.training.foresee.foresee import traced
 from tests.preloaded import Forked
 from tests.training.conftest import TYPICAL, meant, small_plan
-from tests.training.together.rank import MEASURED
+from tests.training.together.rank import FILLED, FULL, MEASURED
 
 pytestmark = pytest.mark.slow
 
@@ -110,8 +110,10 @@ def found(tmp_path_factory):
             works[SYNCED] = (synced(world), f"{SYNCED}-{world}", {})
         if world == 1:
             works |= {name: (moving(), name, {}) for name in (LEFT, STAYED)}
+            works["room"] = (filling(), "room", {})
         if world == 2:
             works |= {name: (measured(name), "", {}) for name in MEASURED}
+            works |= {name: (shared(filling(), world), name, {}) for name in (FULL, FILLED)}
         every[world] = train_together(folder, world, works)
         if world == 2:
             shutil.copytree(folder / MOVED, folder / LEFT)
@@ -122,6 +124,11 @@ def moving():
     """A run in micro-batches that one, two and four ranks can share, with everything random."""
     train = {"accumulate": 4, "steps": STEPS}
     return small_plan(**meant("bdia"), model=RANDOM, data=MIXED, train=train)
+
+
+def filling():
+    """A run of two epochs, after each of which there is a checkpoint."""
+    return small_plan(**meant("bdia"), data=FEW | {"train_limit": 64}, train={"accumulate": 2})
 
 
 def measured(name):
@@ -203,3 +210,14 @@ def test_one_process_goes_on_with_what_two_ranks_handed_over(found):
     expected, half, rest = found[1][STAYED], found[2][MOVED], found[1][LEFT]
     assert half["losses"] + rest["losses"] == expected["losses"]
     assert (rest["weights"], rest["end"]) == (expected["weights"], expected["end"])
+
+
+def test_on_a_full_disk_ranks_go_on_as_one_process_and_without_any_checkpoint_they_end(found):
+    """All of them: a rank that went on would wait for the first one."""
+    many, one = found[2][FILLED], found[1]["room"]
+    assert "cannot write the checkpoint of step 4" in found[2][FULL]["failed"]
+    (warning,) = many["unsaved"]
+    assert warning.startswith("the checkpoint of step 4 was not written")
+    assert one["unsaved"] == []
+    for fact in ("losses", "weights", "end"):
+        assert many[fact] == one[fact]
