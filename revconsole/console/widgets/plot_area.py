@@ -1,6 +1,7 @@
 """PlotArea: the lines of a plot; only the cells that changed are painted again."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rich.segment import Segment
 from rich.style import Style
@@ -78,25 +79,9 @@ class PlotArea(Widget):
         """One line of the plot."""
         line = self._lines[y] if y < len(self._lines) else []
         ground = self.background_colors[1]
-        segments = [Segment(text, self._style(ink, ground)) for text, ink in line]
+        foreground = self.app.theme_variables["foreground"]
+        segments = [Segment(text, _style(ink, ground, foreground)) for text, ink in line]
         return Strip(segments).adjust_cell_length(self.size.width, Style(bgcolor=_rich(ground)))
-
-    def _style(self, ink: Ink, ground: Color) -> Style:
-        back = _rich(ground)
-        if ink.colour is None:
-            muted = Color.parse(self.app.theme_variables["foreground"])
-            if muted.ansi is not None or ground.ansi is not None:
-                return Style(bgcolor=back, dim=True)
-            grey = mixed(muted.rgb, ground.rgb, LEGIBLE)
-            return Style(color=as_style(grey), bgcolor=back)
-        plain = ground.ansi is not None
-        colour = ink.colour if plain or not ink.faint else mixed(ink.colour, ground.rgb, FAINT)
-        if ink.filled and not plain:
-            over = self.app.theme_variables["foreground"] if ink.faint else back
-            return Style(color=over, bgcolor=as_style(colour))
-        return Style(
-            color=as_style(colour), bgcolor=back, dim=plain and ink.faint, reverse=ink.filled
-        )
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Zoom in."""
@@ -129,6 +114,24 @@ class PlotArea(Widget):
         if self.picture is not None and self._held is not None and not self._dragged:
             self.post_message(self.Pointed(self.picture.x_of(event.x)))
         self._held = None
+
+
+@lru_cache(maxsize=1024)  # a line has tens of texts, and a key paints every line that it crosses
+def _style(ink: Ink, ground: Color, foreground: str) -> Style:
+    """The style of an ink over a ground, in a theme whose text has the colour `foreground`."""
+    back = _rich(ground)
+    if ink.colour is None:
+        muted = Color.parse(foreground)
+        if muted.ansi is not None or ground.ansi is not None:
+            return Style(bgcolor=back, dim=True)
+        grey = mixed(muted.rgb, ground.rgb, LEGIBLE)
+        return Style(color=as_style(grey), bgcolor=back)
+    plain = ground.ansi is not None
+    colour = ink.colour if plain or not ink.faint else mixed(ink.colour, ground.rgb, FAINT)
+    if ink.filled and not plain:
+        over = foreground if ink.faint else back
+        return Style(color=over, bgcolor=as_style(colour))
+    return Style(color=as_style(colour), bgcolor=back, dim=plain and ink.faint, reverse=ink.filled)
 
 
 def changes(old: Line, new: Line) -> list[tuple[int, int]]:
