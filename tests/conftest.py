@@ -152,7 +152,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=slow)
 
 
-frozen: dict[str, Any] = {"modules": 0, "file": ""}
+frozen: dict[str, Any] = {"modules": 0, "file": None}
 
 
 def pytest_collection_finish() -> None:
@@ -162,10 +162,11 @@ def pytest_collection_finish() -> None:
     frozen["modules"] = len(sys.modules)
 
 
-def pytest_runtest_logstart(location: tuple[str, int | None, str]) -> None:
-    """Nor at what the tests of another file left, which may be as much."""
-    if location[0] != frozen["file"]:
-        frozen["file"] = location[0]
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Nor, where tests run, at what those of another file left, which may be as much."""
+    if item.path != frozen["file"]:
+        frozen["file"] = item.path
         pytest_collection_finish()
 
 
