@@ -10,10 +10,14 @@ import pytest
 
 from revconsole.errors import RunFailed
 from revconsole.lab.lab import Lab
+from revconsole.records import ranks
 from revconsole.records.logs.events import Finished, Started
 from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.control import Control
+from revconsole.records.runs.next_run import OwnLine
 from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.submission import MARK, NAME, SUBMITTED_WITH, holder
+from revconsole.records.settings.plan import Plan
 from revconsole.training.__main__ import RunQueue
 from revconsole.training.slurm_job import SlurmJob
 from tests.lab.fake_trials import worker, written
@@ -161,6 +165,33 @@ def test_ranks_that_stopped_come_again_though_their_run_waits_already(store, run
     job().queue(store, run_id, 2)
     job().leave(store, run_id, 1, "SIGTERM", "failed")
     assert waits_for(store, run_id) == (2, "71", "")
+
+
+def test_ranks_whose_job_nears_its_limit_stop_and_the_job_begins_them_again(
+    store, slurm, monkeypatch
+):
+    """Signalled while they train; what the ranks' processes do is written here for them."""
+    slurm.controls("")
+    run_id = store.create(Plan(name="ranked", train={"gpus": 2, "device": "cpu"}), {})
+    store.queue(run_id, 1, holder("71"), NAME, job="71")
+    queue = RunQueue(store, OwnLine([(run_id, 1)]), job())
+
+    def train(store, run_id, number, *, ranks, launcher, note, begun):
+        attempt = store.claim(run_id, number, launcher)
+        attempt.emit(Started(facts={"steps": 100}))
+        begun()
+        queue.go(signal.SIGUSR2, None)
+        asked = [each.verb for each in Control(store.folder(run_id)).pending()]
+        attempt.emit(stopped(7 if (ranks, asked) == (2, ["stop"]) else 0))
+        attempt.close()
+        return "failed"  # a run that waits again is no longer stopped
+
+    monkeypatch.setattr(ranks, "train", train)
+    assert queue.work() == 1
+    assert "scontrol requeue 71" in slurm.asked("scontrol")
+    assert waits_for(store, run_id) == (2, "71", "")
+    assert attempts.last_step(store.folder(run_id), 1) == 7
+    assert job(restarts=1).to_begin(store, [run_id]) == [f"{run_id}:2"]
 
 
 def test_a_run_that_completes_while_it_is_told_to_go_does_not_come_again(store, run_id, slurm):
