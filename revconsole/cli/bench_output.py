@@ -22,6 +22,7 @@ from revconsole.lab.curves.colours import of_curve
 from revconsole.lab.curves.figures import Figure
 from revconsole.lab.curves.measured import measured_points
 from revconsole.lab.report.drawing import drawn
+from revconsole.lab.writable import require_folder_of
 from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow, Update
 
 if TYPE_CHECKING:
@@ -123,8 +124,8 @@ def require_drawable(place: str) -> None:
 
 def require_folder(place: str) -> None:
     """Raise StoreError if the folder of a file is missing."""
-    if place and not Path(place).parent.is_dir():
-        raise StoreError(f"{place} cannot be written: there is no folder {Path(place).parent}")
+    if place:
+        require_folder_of(Path(place))
 
 
 def draw(benchmark: Benchmark, place: str) -> None:

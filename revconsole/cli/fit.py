@@ -15,6 +15,7 @@ from revconsole.lab import fitting
 from revconsole.lab import format as form
 from revconsole.lab.outlook import EXIT_CODES
 from revconsole.lab.room import FREE, free_on, in_bytes, kind_of
+from revconsole.lab.writable import require_folder_of
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings.own_profile import own_profile
 from revconsole.records.settings.plan import Plan
@@ -59,8 +60,8 @@ def fit(
     plan = _one(lab.models(profile, given), profile)
     if write is not None and write.exists():
         raise ProfileError(COMMAND_LINE, "--write", f"{write} is there already; give another name")
-    if write is not None and not write.parent.is_dir():
-        raise StoreError(f"{write} cannot be written: there is no folder {write.parent}")
+    if write is not None:
+        require_folder_of(write)
     room = free_on(kind_of(plan)) if memory == FREE else in_bytes(memory, "--memory")
     if room is None:
         raise DeviceUnavailable("the memory of this device is not known; give it, as --memory 8GiB")

@@ -12,6 +12,7 @@ from revconsole.lab.format import MIB, toml
 from revconsole.lab.report import drawing
 from revconsole.lab.report.formats import as_csv, as_latex, as_markdown
 from revconsole.lab.trade_offs import Scatter
+from revconsole.lab.writable import require_folder_of
 from revconsole.records.printable import json_text
 from revconsole.records.runs.run import Run
 
@@ -48,8 +49,7 @@ def export(compared: Comparison, runs: Sequence[Run], path: Path) -> None:
             raise UnknownName("format", suffix or path.name, {*TEXTS, *drawing.UNDATED})
         if path.exists():
             raise BadTarget(f"{path} exists: choose another name")
-        if not path.parent.is_dir():
-            raise StoreError(f"cannot write {path}: there is no folder {path.parent}")
+        require_folder_of(path)
         _write(compared, runs, path, suffix)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None

@@ -7,6 +7,7 @@ from revconsole.errors import StoreError, UnknownName
 from revconsole.lab.module_rows import HEADINGS, cells
 from revconsole.lab.report.formats import as_csv, as_latex, as_markdown
 from revconsole.lab.report.shown_table import Table
+from revconsole.lab.writable import require_folder_of
 from revconsole.records.findings.modules import ModuleCost
 
 NOTE = (
@@ -23,8 +24,7 @@ def refuse_target(path: Path | None) -> None:
         raise UnknownName(
             "format", path.suffix.removeprefix(".") or path.name, ["tex", "md", "csv"]
         )
-    if not path.parent.is_dir():
-        raise StoreError(f"cannot write {path}: there is no folder {path.parent}")
+    require_folder_of(path)
 
 
 def write_layers(path: Path, names: Sequence[str], models: Sequence[Sequence[ModuleCost]]) -> Path:

@@ -8,6 +8,7 @@ from revconsole.errors import StoreError, UnknownName, WrongState
 from revconsole.lab.exports import BadTarget
 from revconsole.lab.report.formats import as_csv
 from revconsole.lab.torch_api import training
+from revconsole.lab.writable import require_folder_of
 from revconsole.records.findings.predictions import Predictions
 from revconsole.records.printable import json_text
 from revconsole.records.runs.run import Confusion, refuse_given
@@ -41,8 +42,7 @@ def refuse_targets(*, to: Path | None, attention: Path | None) -> None:
             raise UnknownName("format", path.suffix.removeprefix(".") or path.name, known)
         if path.exists():
             raise BadTarget(f"{path} exists: choose another name")
-        if not path.parent.is_dir():
-            raise StoreError(f"cannot write {path}: there is no folder {path.parent}")
+        require_folder_of(path)
 
 
 def confusion_of(found: Predictions) -> Confusion:

@@ -9,6 +9,7 @@ from revconsole.errors import StoreError
 from revconsole.lab.exports import BadTarget
 from revconsole.lab.report.formats.as_markdown import escape
 from revconsole.lab.torch_api import training
+from revconsole.lab.writable import require_folder_of
 from revconsole.records.findings.exported import Exported, Target
 from revconsole.records.runs.run import Summary, refuse_given
 from revconsole.records.runs.store import RunStore
@@ -25,8 +26,7 @@ def export_run(store: RunStore, run_id: str, folder: Path, *, to: Target) -> Exp
     refuse_given(run.summary.plan)
     if folder.exists() or not folder.name:
         raise BadTarget(f"{folder} exists: choose a new folder")
-    if not folder.parent.is_dir():
-        raise StoreError(f"cannot write {folder}: there is no folder {folder.parent}")
+    require_folder_of(folder)
     hidden = folder.with_name(f".{folder.name}.part-{os.getpid()}")
     try:
         hidden.mkdir()
