@@ -4,6 +4,7 @@ import pytest
 
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.label_file import Files, read_labels
+from revconsole.records.sections import Data
 
 SUFFIXES = frozenset({".png", ".jpg"})
 
@@ -47,6 +48,7 @@ def test_a_column_may_be_chosen_by_its_name_or_its_number(labels):
     text = "image,breed,species\na.png,pug,dog\nb.png,pug,dog\nc.png,lynx,cat\nd.png,pug,dog\n"
     assert labels(text, label="species").classes == ("cat", "dog")
     assert labels(text, label="2").classes == ("lynx", "pug")
+    assert Data(label_column=2, image_column="x").label_column == "2"
     assert labels("a.png,x,cat\nb.png,x,dog\n", label="3").classes == ("cat", "dog")
 
 
@@ -70,7 +72,7 @@ def test_a_column_of_parts_is_read_and_one_of_other_words_is_not(labels):
         ("image,x,y\na.png,1,2\n", {}, "'image', 'x', 'y'; say which one it is with data.label_column"),
         ("u,v,w\na.png,1,2\n", {}, "with data.image_column and data.label_column"),
         ("image,label,class\na.png,1,2\n", {}, "say which one it is with data.label_column"),
-        ("image,label\na.png,1\n", {"label": "lable"}, "no column 'lable' (data.label_column); .* 'label'"),
+        ("image,label\na.png,1\n", {"label": "lable"}, "no column 'lable' (data.label_column); did you mean 'label'"),
         ("a.png,1\n", {"label": "7"}, "it has no heading: say 1 to 2"),
         ("image,label\na.png,1\nb.png\n", {}, "line 3 of .* lacks an image or a label"),
         ("image,label\na.png,\n", {}, "line 2 of .* lacks"),

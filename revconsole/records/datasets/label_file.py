@@ -165,7 +165,7 @@ def _chosen(
         return heading.index(name)
     if name.isdecimal() and 1 <= int(name) <= len(heading):
         return int(name) - 1
-    known = f"; there are {_listed(heading)}{nearest(name, heading)}" if headed else f"; it has no heading: say 1 to {len(heading)}"  # fmt: skip
+    known = nearest(name, heading) if headed else f"; it has no heading: say 1 to {len(heading)}"
     raise DataUnavailable(f"{file} has no column {name!r} (data.{key}){known}")
 
 

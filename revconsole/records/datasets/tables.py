@@ -150,7 +150,7 @@ def _chosen(
         if wanted in names:
             return wanted
         raise DataUnavailable(
-            f"{file} has no column {wanted!r} (data.{key}); there are {', '.join(names)}{nearest(wanted, names)}"
+            f"{file} has no column {wanted!r} (data.{key}){nearest(wanted, names)}"
         )
     if len(likely) != 1:
         among = ", ".join(likely or names)

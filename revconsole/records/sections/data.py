@@ -109,6 +109,12 @@ class Data(Section):
     )
     """Refuse to train unless the fingerprint of the data starts with this text, so that two people use the same images."""
 
+    @field_validator("image_column", "label_column", mode="before")
+    @classmethod
+    def _named(cls, column: object) -> object:
+        """The number of a column, from 1, as text."""
+        return str(column) if type(column) is int else column
+
     @field_validator("labels")
     @classmethod
     def _expanded(cls, labels: str | None) -> str | None:
