@@ -15,6 +15,7 @@ from revconsole.lab.report.document import DrawnFigure, document
 from revconsole.lab.report.figures import loss_curves, rebuilt
 from revconsole.lab.report.formats import as_latex
 from revconsole.lab.report.layers import layers
+from revconsole.lab.report.shown_table import Table
 from revconsole.records.findings.modules import ModuleCost
 from revconsole.records.logs.events import EpochFinished, Finished, Measured, Started
 from revconsole.records.logs.per_block import of_block
@@ -144,6 +145,17 @@ def test_in_latex_tables_span_both_columns_and_layers_stand_in_the_appendix(resu
     assert r"\begin{table*}" in text
     assert r"\begin{table}" not in text
     assert r"\caption{Layers of all arms}" in text
+
+
+def test_in_latex_a_column_of_words_is_set_from_the_left_and_one_of_numbers_from_the_right():
+    shown = Table(
+        caption="",
+        headings=("setting", "a", "b"),
+        rows=(("gamma", "–", "stored"), ("patch", "1,024", "4")),
+        notes=(),
+    )
+
+    assert r"{@{}>{\raggedright\arraybackslash}Xrl@{}}" in as_latex.tabular(shown, "a")
 
 
 @pytest.mark.parametrize(

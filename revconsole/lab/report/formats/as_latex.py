@@ -40,6 +40,8 @@ WRAPPED = ">{\\raggedright\\arraybackslash}X"
 NARROW, WIDEST, PAGE = 17, 20, 84
 """Letters of the longest cell that does not wrap, of a wrapped cell's line, and of a line of the page, spaces between columns included."""
 LONG_WORD = re.compile(r"[0-9A-Za-z]{32,}")
+NUMERIC = re.compile(r"[-+–×.,\d\s]*[KMG]?")
+"""A cell of a number, of a shape, or of nothing."""
 PIECE = 8
 """Letters between which a long word, as a hash, may be broken."""
 FLOATS_AT_ONCE = 10
@@ -164,9 +166,15 @@ def _of_text(shown: Table, part: Sequence[int]) -> str:
     wide = [_letters(shown, k) > NARROW for k in part]
     wide[0] = wide[0] or not any(wide)  # something has to take the room that is left
     specification = "".join(
-        WRAPPED if w else ("l" if k == 0 else "r") for k, w in zip(part, wide, strict=True)
+        WRAPPED if w else ("r" if k and _numeric(shown, k) else "l")
+        for k, w in zip(part, wide, strict=True)
     )
     return _grid(specification, line(shown.headings), [line(row) for row in shown.rows])
+
+
+def _numeric(shown: Table, column: int) -> bool:
+    """Whether a column has numbers alone, whose digits stand below each other."""
+    return all(NUMERIC.fullmatch(row[column]) for row in shown.rows)
 
 
 def _parts(shown: Table) -> list[list[int]]:
