@@ -105,6 +105,25 @@ def test_a_batch_is_made_of_the_fewest_equal_parts_that_fit(foresight):
     assert in_words(512, foresight.batches(512, 10 * MIB)) == "512 does not fit"
 
 
+def test_a_step_on_ranks_is_in_parts_for_each_of_them_and_its_first_rank_has_room_for_a_checkpoint():
+    once = moment("backward mm", fixed=60 * MIB, kept=4 * MIB, batch=0.5 * MIB)
+    several = replace(once, fixed=replace(once.fixed, gradients=75 * MIB))
+    four = StepMemory(once=(once,), accumulated=(several,), ranks=4, collected=200 * MIB)
+    ranked = Foresight(device="cpu", steps={"stored": four})
+
+    assert four.peak(10, 4).total == (60 + 4 * 10 + 0.5 * 40) * MIB, "one micro-batch for each"
+    assert four.peak(10, 8).total == (120 + 4 * 10 + 0.5 * 80) * MIB
+    assert (ranked.made("stored", 12, 300 * MIB).accumulate, ranked.made("stored", 6, MIB)) == (
+        4,
+        None,
+    )
+    assert ranked.bounds("stored", 10, Allowance(), accumulate=4).low == 200 * MIB
+    assert ranked.largest("stored", 199 * MIB, accumulate=4) == 0
+    assert replace(ranked, device="cuda").largest("stored", 199 * MIB, accumulate=4) > 0
+    log = AllocationLog(sizes=((512.0, 0.0, 0.0),), events=(0,), accumulated=(0, 0, 0), ranks=4)
+    assert [replay(log, 1, parts).allocated for parts in (4, 8)] == [512, 3 * 512]
+
+
 def test_auto_stores_what_fits_and_else_saves_most(foresight):
     assert foresight.backwards == ("stored", "checkpointed", "reversible", "auto")
     assert foresight.peak("auto", 100, memory=1024 * MIB) == foresight.peak("stored", 100)
