@@ -22,6 +22,8 @@ from revconsole.records.config import places
 from revconsole.records.settings.profile import parse_assignments
 from tests.console.conftest import settled
 
+pytestmark = pytest.mark.usefixtures("every_frame")  # keys wait for what is painted
+
 SEEDS = range(int(os.environ.get("BURSTS", "1")))
 MOVES = ["tab", "shift+tab", "down", "up", "enter", "escape", "space", "question_mark", "ctrl+p"]
 TO_SCREEN = {
@@ -139,7 +141,6 @@ NEVER = {
 """Actions that leave, that train, or that search in threads for as long as they are open."""
 
 
-@pytest.mark.usefixtures("every_frame")
 @pytest.mark.usefixtures("stocked")
 async def test_every_key_of_every_screen_at_once_and_in_any_order_ends_in_a_console_that_goes_on(
     opened, seed
