@@ -13,7 +13,9 @@ TINY = (
     "vit-cifar10", "seeds=0", "model.depth=2", "model.dim=32", "model.heads=2", "train.device=cpu",
 )  # fmt: skip
 REVERSIBLE = (*TINY, "scheme.name=additive", "backward=reversible")
-PARTS = {"parameters", "gradients", "optimizer", "kept", "side_bits", "temporaries", "batch"}
+PARTS = {
+    "parameters", "gradients", "optimizer", "exchange", "kept", "side_bits", "temporaries", "batch"
+}  # fmt: skip
 
 
 def test_each_model_of_a_grid_is_counted_without_data_files(run, monkeypatch, tmp_path):
@@ -88,6 +90,17 @@ def test_json_has_the_memory_of_each_backward_at_the_micro_batch_and_the_largest
     (without,) = json.loads(run("plan", *REVERSIBLE, "train.accumulate=2", "--json").out)
     assert without["memory"]["stored"]["peak_bytes"] == body["memory"]["stored"]["peak_bytes"]
     assert "largest_batch" not in without["memory"]["stored"]
+
+
+def test_the_memory_of_a_run_on_ranks_is_that_of_one_of_them(run):
+    asked = (*REVERSIBLE, "train.device=cpu", "train.gpus=2", "--memory", "1GiB", "--json")
+    (body,) = json.loads(run("plan", *asked).out)
+    own = body["memory"]["reversible"]
+
+    assert body["memory_bytes"] == 2**29, "the half of what this machine has"
+    assert own["parts"]["exchange"] > own["parts"]["parameters"]
+    assert own["batch_made_of"] == {"accumulate": 2, "micro_batch": 64}
+    assert "that of each of 2 ranks" in body["memory_note"]
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
