@@ -30,8 +30,6 @@ class Words(Static):
     """Text that is laid out and painted again only if it changes."""
 
     _words: Text | None = None
-    _lines = 0
-    """Lines of the newest text."""
 
     def show_text(self, text: Text, *, layout: bool = True) -> None:
         """Show `text`. layout: whether the screen is laid out again if the text takes another height."""
@@ -42,12 +40,15 @@ class Words(Static):
                 self.refresh(layout=True)
 
     def _misfits(self) -> bool:
-        """Whether the text needs another size than the widget has, or than the text before, whose layout may be under way."""
-        width, height = self.content_size
-        if not width or (self.styles.width is not None and self.styles.width.is_auto):
+        """Whether the text needs another size than the widget has; in a container, whose height is its own affair, always."""
+        if self.parent is not self.screen:
             return True
-        before, self._lines = self._lines, self.visual.get_height(self.styles.get_rules(), width)
-        return not before == self._lines == height
+        width, height = self.content_size
+        fills = self.styles.width is None or not self.styles.width.is_auto
+        return (
+            not (fills and width)
+            or self.visual.get_height(self.styles.get_rules(), width) != height
+        )
 
 
 class Title(Words):
