@@ -1,6 +1,7 @@
 """Files of a benchmark: its figures for a page, and its rows as CSV."""
 
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from revconsole.errors import StoreError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = tuple(f".{word}" for word in drawing.UNDATED)
 ACROSS = 2
+TITLE = 30
+"""Letters of a line of a panel's title."""
 PANEL = 2.6
 """Height of a row of panels in inches."""
 WAYS = {"stored": "--", "checkpointed": ":"}
@@ -64,7 +67,7 @@ def _panel(axes: "Axes", figure: Figure, schemes: list[str]) -> None:
             curve.xs, curve.ys, WAYS.get(way, "-"), color=style.colour, marker=style.marker, markersize=4, linewidth=1.2,
             label=drawing.label(curve.label), markerfacecolor="white" if way == "checkpointed" else style.colour,
         )  # fmt: skip
-    axes.set_title(figure.title, fontsize="small")
+    axes.set_title("\n".join(wrap(figure.title, TITLE)), fontsize="small")
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
     axes.set_ylim(bottom=0.0)

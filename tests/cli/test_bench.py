@@ -12,6 +12,7 @@ import pytest
 from revconsole.cli import bench_output
 from revconsole.errors import StoreError
 from revconsole.lab.bench_files import write_csv
+from revconsole.lab.report import drawing
 from revconsole.records.findings.benchmark import Bench, Benchmark, BenchmarkRow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,6 +144,18 @@ def test_what_was_left_out_or_failed_is_said(measured, capsys):
         "left out: no inverse",
         "out of memory: additive, stored, depth 1,024",
     ]
+
+
+def test_no_title_of_a_panel_reaches_into_the_next(measured, monkeypatch):
+    sheets = []
+    monkeypatch.setattr(drawing, "save", lambda sheet, _: sheets.append(sheet))
+    bench_output.draw(measured, "f.svg")
+    (sheet,) = sheets
+    sheet.draw_without_rendering()
+
+    panels = [axes for axes in sheet.axes if axes.get_visible()]
+    assert len(panels) > 1
+    assert all(axes.title.get_window_extent().width < axes.bbox.width for axes in panels)
 
 
 def test_figures_are_drawn_as_text_into_a_file(measured):
