@@ -34,3 +34,16 @@ async def test_words_lay_the_screen_out_only_if_they_take_another_height(monkeyp
             while words.size.height != height:
                 await pilot.pause(0.02)
         assert layouts
+
+
+async def test_words_that_change_twice_before_one_layout_take_the_height_of_the_newest():
+    app = Shown()
+    async with app.run_test(size=(20, 5)) as pilot:
+        words = app.query_one(Words)
+        while words.size.height != 1:
+            await pilot.pause(0.02)
+        words.show_text(Text("of three\nlines, of\nwhich one goes"))
+        app.screen._refresh_layout()  # as another widget may ask for, before these words have
+        words.show_text(Text("of two\nlines"))
+        while words.size.height != 2:
+            await pilot.pause(0.02)

@@ -36,19 +36,20 @@ class Words(Static):
         before, self._words = self._words, text
         if before is None or before != text or before.style != text.style:
             self.update(text, layout=False)
-            if layout and self._misfits():
-                self.refresh(layout=True)
+            if layout:
+                self._fit()
+                # Textual remembers the height of the text before if a layout was due already: look again after it
+                self.call_after_refresh(self._fit)
 
-    def _misfits(self) -> bool:
-        """Whether the text needs another size than the widget has; in a container, whose height is its own affair, always."""
-        if self.parent is not self.screen:
-            return True
+    def _fit(self) -> None:
+        """Lay the screen out if the text needs another height than the widget has."""
         width, height = self.content_size
         fills = self.styles.width is None or not self.styles.width.is_auto
-        return (
-            not (fills and width)
-            or self.visual.get_height(self.styles.get_rules(), width) != height
-        )
+        if not (fills and width and self._height(width) == height):
+            self.refresh(layout=True)
+
+    def _height(self, width: int) -> int:
+        return self.visual.get_height(self.styles.get_rules(), width)
 
 
 class Title(Words):
