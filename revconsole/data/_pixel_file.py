@@ -8,6 +8,7 @@ were. Two processes never decode the same images at once: the second waits.
 import fcntl
 import hashlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -118,7 +119,7 @@ def _reserve(file: Path, needed: int) -> None:
         )
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        if hasattr(os, "posix_fallocate"):  # not on macOS
+        if sys.platform != "darwin":
             os.posix_fallocate(descriptor, 0, needed)
         os.ftruncate(descriptor, needed)
     finally:

@@ -13,27 +13,28 @@ class Shown(App[None]):
         yield Words(Text("one line"))
 
 
-async def test_words_lay_the_screen_out_only_if_they_take_another_height(monkeypatch):
-    def counted(**options):
-        layouts.append(options)
-        lay_out(**options)
+async def test_words_ask_for_a_layout_only_if_they_take_another_height(monkeypatch):
+    def asked(*regions, layout=False, **options):
+        layouts.append(layout)
+        return refresh(*regions, layout=layout, **options)
 
     app, layouts = Shown(), []
     async with app.run_test(size=(20, 5)) as pilot:
-        words, lay_out = app.query_one(Words), app.screen._refresh_layout
-        monkeypatch.setattr(app.screen, "_refresh_layout", counted)
-        while app.screen._layout_required or words.size.height != 1 or layouts:
-            layouts.clear()
-            await pilot.pause(0.05)
+        words = app.query_one(Words)
+        while words.content_size != (20, 1):
+            await pilot.pause(0.02)
+        refresh = words.refresh
+        monkeypatch.setattr(words, "refresh", asked)
         for text in ("a", "b"):
             words.show_text(Text(text))
             await pilot.pause(0.05)
-        assert not layouts
+        assert layouts
+        assert not any(layouts)
         for text, height in (("two lines, is it not so?", 2), ("one", 1)):
             words.show_text(Text(text))
             while words.size.height != height:
                 await pilot.pause(0.02)
-        assert layouts
+        assert any(layouts)
 
 
 async def test_words_that_change_twice_before_one_layout_take_the_height_of_the_newest():

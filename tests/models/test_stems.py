@@ -14,7 +14,7 @@ KINDS = ("shifted", "conv", "resnet")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("patch", [2, 4, 8])
 def test_a_stem_makes_one_token_of_each_patch(kind, patch):
-    made = stem(kind, size=16, channels=3, dim=24, patch=patch)
+    made = stem(kind, size=(16, 16), channels=3, dim=24, patch=patch)
 
     tokens = made(torch.randn(2, 3, 16, 16))
     assert tokens.shape == (2, (16 // patch) ** 2, 24)

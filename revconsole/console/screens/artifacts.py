@@ -90,7 +90,7 @@ class ArtifactsScreen(Newest, Screen[None]):
 
 
 def _others(run: Run, read: dict[Artifact, Picture | str]) -> str:
-    """Where the files are, and those that are no picture, each with its size or with what is wrong with it."""
+    """Those that are no picture, each with its size or with what is wrong with it, and where all files are."""
     told = []
     for each in run.artifacts:
         found = read.get(each, "")
@@ -98,4 +98,4 @@ def _others(run: Run, read: dict[Artifact, Picture | str]) -> str:
             told.append(f"{one_line(each.name, 80)} ({one_line(found, 80) or memory(each.size)})")
     more = [f"{len(told) - MOST_NAMED} more"] if len(told) > MOST_NAMED else []
     folder = one_line(str(run.artifacts[0].path.parent), 200) if run.artifacts else ""
-    return f"in {folder}{': ' if told else ''}{', '.join([*told[:MOST_NAMED], *more])}"
+    return f"{', '.join([*told[:MOST_NAMED], *more])}{'; ' if told else ''}all in {folder}"
