@@ -26,7 +26,11 @@ def now_at(folder: Path) -> float:
 
 def age(path: Path) -> float:
     """Seconds since a file was last changed; negative for a time in the future. Raises OSError."""
-    return now_at(path.parent) - path.stat().st_mtime
+    stamp = path.stat()
+    passed = now_at(path.parent) - stamp.st_mtime
+    if passed < 0 and _readings.pop(stamp.st_dev, None):  # the clock was set since it was read
+        passed = now_at(path.parent) - stamp.st_mtime
+    return passed
 
 
 def _stamped(folder: Path) -> float:
