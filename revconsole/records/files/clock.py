@@ -28,7 +28,8 @@ def age(path: Path) -> float:
     """Seconds since a file was last changed; negative for a time in the future. Raises OSError."""
     stamp = path.stat()
     passed = now_at(path.parent) - stamp.st_mtime
-    if passed < 0 and _readings.pop(stamp.st_dev, None):  # the clock was set since it was read
+    if passed < 0 and stamp.st_dev in _readings:  # the clock was set since it was read
+        _readings.pop(stamp.st_dev)
         passed = now_at(path.parent) - stamp.st_mtime
     return passed
 

@@ -230,6 +230,8 @@ KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in get_args(Event)}
 FIELDS = {cls: tuple(field.name for field in fields(cls)) for cls in KINDS.values()}
 WRITTEN = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 """Made once: a training waits for each line, or shares its core with what writes it."""
+READ = json.JSONDecoder().decode
+"""Without the guess of `json.loads` at the encoding: a log is read line by line."""
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -271,10 +273,12 @@ def decode(line: bytes) -> LoggedEvent:
     if not mark or tail != b'%08x"}' % zlib.crc32(text):
         raise DamagedLine("checksum does not match")
     try:
-        body = json.loads(text + b"}")
+        body = READ((text + b"}").decode())
         cls = KINDS[body.pop("kind")]
         seq, time, elapsed = int(body.pop("seq")), body.pop("time"), body.pop("elapsed")
-        event = cls(**{k: _restored(v, k) for k, v in body.items()})
+        if "values" in body:
+            body["values"] = _restored(body["values"])
+        event = cls(**body)
         return LoggedEvent(seq=seq, time=float(time), event=event, elapsed=float(elapsed))
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedLine(f"not an event: {error}") from None
@@ -290,8 +294,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _restored(value: Any, name: str) -> Any:
-    """Numbers of a `values` map with their non-finite strings converted back; any other field unchanged."""
-    if name == "values":
-        return {k: NON_FINITE[v] if isinstance(v, str) else float(v) for k, v in value.items()}
-    return value
+def _restored(values: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a `values` map with their non-finite strings converted back."""
+    return {k: NON_FINITE[v] if isinstance(v, str) else float(v) for k, v in values.items()}
