@@ -62,6 +62,10 @@ class Title(Words):
         self._parts = tuple(f" · {one_line(part, 4000)}" for part in parts if part)
         self._show()
 
+    def on_mount(self) -> None:
+        """Show the tabs in the colours of a theme that is chosen."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
+
     def on_resize(self) -> None:
         """Fit the path at the end to the new width."""
         self._show()
