@@ -87,20 +87,3 @@ async def test_keys_stand_apart_where_there_is_room_and_a_click_presses_the_one_
         assert line.startswith("⏎ Open g Group")
         await stage.pilot.click(KeyBar, offset=(line.index("/ Filter") + 1, 0))
         await stage.until(lambda: stage.app.screen.query_one(Prompt).has_focus)
-
-
-async def test_tabs_take_the_colours_of_a_theme_that_is_chosen(opened):
-    def styles(text):
-        return {str(span.style) for span in text.spans}
-
-    async with opened(120, 36) as stage:
-        await stage.shows("one", "two")
-        await stage.press_at_once("3")
-        await stage.until(lambda: isinstance(stage.app.screen, LaunchScreen))
-        screen, before = stage.app.screen, stage.app.theme_variables
-        await stage.shows("1 Runs")
-        stage.app.theme = "revconsole-light"
-        await stage.until(lambda: stage.app.theme_variables != before)
-        light = styles(tabs.line(stage.app.theme_variables, screen, 60))
-        assert light.isdisjoint(styles(tabs.line(before, screen, 60)))
-        await stage.until(lambda: light <= styles(screen.query_one(Title)._words))

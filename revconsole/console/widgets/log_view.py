@@ -26,13 +26,24 @@ class LogView(OptionList):
         self._broken_at = 0
         self.words, self.least = "", log_lines.LEVELS[0]
 
+    def on_mount(self) -> None:
+        """Show the levels in the colours of a theme that is chosen."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show_again())
+
     def on_resize(self) -> None:
         """Break the lines elsewhere, and go on following the newest one."""
-        at, lines, room = self.highlighted, self._shown_lines, self._room()
-        if room != self._broken_at and lines:
+        room = self._room()
+        if room != self._broken_at and self._shown_lines:
             self._broken_at = room
-            self.set_options(Option(self._shown(line)) for line in lines)
-            self.highlighted = at
+            self._show_again()
+        elif self.highlighted is None:
+            self.scroll_end(animate=False)
+
+    def _show_again(self) -> None:
+        """Show the same lines anew, and stay where it was."""
+        at = self.highlighted
+        self.set_options(Option(self._shown(line)) for line in self._shown_lines)
+        self.highlighted = at
         if at is None:
             self.scroll_end(animate=False)
 

@@ -37,8 +37,16 @@ class ProspectPanel(Words):
         self._told, self._wrong, self._fits = None, (line, complaint), None
         self._show()
 
+    def on_mount(self) -> None:
+        """Show it in the colours of a theme that is chosen."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show_again())
+
     def on_resize(self) -> None:
         """Fit to the new size."""
+        self._show()
+
+    def _show_again(self) -> None:
+        self._fits = None
         self._show()
 
     def _show(self) -> None:

@@ -1,0 +1,69 @@
+"""A theme that is chosen while a screen is open: what was written in colours of the theme before is written anew."""
+
+import pytest
+
+from revconsole.console import tabs
+from revconsole.console.colours import themed
+from revconsole.console.screens.launch import LaunchScreen
+from revconsole.console.widgets.log_view import LogView
+from revconsole.console.widgets.panes import Title
+from revconsole.console.widgets.prospect_panel import ProspectPanel
+from revconsole.records.logs.events import Advised
+
+
+@pytest.fixture
+def advised(recorder):
+    """The id of a run with a warning in its log."""
+    run_id, attempt = recorder.begin("one")
+    recorder.epoch(attempt, 1)
+    attempt.emit(Advised(level="warning", text="look out"))
+    yield run_id
+    attempt.close()
+
+
+def styles(text):
+    """The styles of a text as they are written."""
+    return {str(span.style) for span in text.spans}
+
+
+async def becomes_light(stage):
+    before = stage.app.theme_variables
+    stage.app.theme = "revconsole-light"
+    await stage.until(lambda: stage.app.theme_variables != before)
+    return before, stage.app.theme_variables
+
+
+async def test_tabs_and_figures_of_the_form_take_the_colours_of_a_theme_that_is_chosen(
+    opened, advised
+):
+    async with opened(120, 36) as stage:
+        await stage.shows("one")
+        await stage.press_at_once("3")
+        await stage.until(lambda: isinstance(stage.app.screen, LaunchScreen))
+        await stage.shows("1 Runs", "parameters")
+        screen = stage.app.screen
+        dark, light = await becomes_light(stage)
+        wanted = styles(tabs.line(light, screen, 60))
+        assert wanted.isdisjoint(styles(tabs.line(dark, screen, 60)))
+        await stage.until(lambda: wanted <= styles(screen.query_one(Title)._words))
+        accents = [themed(theme, "accent") for theme in (light, dark)]
+        panel = screen.query_one(ProspectPanel)
+        await stage.until(
+            lambda: (
+                [any(accent in style for style in styles(panel._words)) for accent in accents]
+                == [True, False]
+            )
+        )
+
+
+async def test_levels_of_the_log_take_the_colours_of_a_theme_that_is_chosen(opened, advised):
+    async with opened(120, 36, runs=[advised]) as stage:
+        await stage.shows("look out")
+        log = stage.app.screen.query_one(LogView)
+        _, light = await becomes_light(stage)
+
+        def warned():
+            return styles(log.get_option_at_index(log.option_count - 1).prompt)
+
+        wanted = themed(light, "text-warning")
+        await stage.until(lambda: any(wanted in style for style in warned()))
