@@ -1,6 +1,7 @@
 """A theme that is chosen while a screen is open: what was written in colours of the theme before is written anew."""
 
 import pytest
+from rich.text import Text
 
 from revconsole.console import tabs
 from revconsole.console.colours import themed
@@ -34,7 +35,7 @@ async def becomes_light(stage):
 
 
 async def test_tabs_and_figures_of_the_form_take_the_colours_of_a_theme_that_is_chosen(
-    opened, advised
+    opened, advised, monkeypatch
 ):
     async with opened(120, 36) as stage:
         await stage.shows("one")
@@ -42,12 +43,15 @@ async def test_tabs_and_figures_of_the_form_take_the_colours_of_a_theme_that_is_
         await stage.until(lambda: isinstance(stage.app.screen, LaunchScreen))
         await stage.shows("1 Runs", "parameters")
         screen = stage.app.screen
+        panel = screen.query_one(ProspectPanel)
+        accent = themed(stage.app.theme_variables, "accent")
+        await stage.until(lambda: any(accent in style for style in styles(panel._words or Text())))
+        monkeypatch.setattr(panel, "say", lambda *_: None)  # nothing new comes to be known
         dark, light = await becomes_light(stage)
         wanted = styles(tabs.line(light, screen, 60))
         assert wanted.isdisjoint(styles(tabs.line(dark, screen, 60)))
         await stage.until(lambda: wanted <= styles(screen.query_one(Title)._words))
-        accents = [themed(theme, "accent") for theme in (light, dark)]
-        panel = screen.query_one(ProspectPanel)
+        accents = [themed(light, "accent"), accent]
         await stage.until(
             lambda: (
                 [any(accent in style for style in styles(panel._words)) for accent in accents]
