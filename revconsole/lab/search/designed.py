@@ -4,6 +4,7 @@ A form shows it, and saves it as a study of the user's own, which is then traine
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from revconsole.errors import ProfileError
@@ -24,7 +25,6 @@ METHOD, NONE = "search.method", "none"
 SPACE = f"{PREFIX}space"
 MOST_NAMES = 100
 """Most names that are tried for a new study."""
-OF_SEARCH = ("method", "trials", "goal", "stop_early", "stop_from", "repeat_best", "seed")
 
 
 def asks(base: Study, settings: Mapping[str, Any]) -> bool:
@@ -158,5 +158,5 @@ def _spaced(value: Any) -> str:
 
 def _own(search: SearchTable) -> dict[str, Any]:
     """The keys of `[search]` but what is drawn, without those that are unset."""
-    values = {key: getattr(search, key) for key in OF_SEARCH}
+    values = {key.name: getattr(search, key.name) for key in fields(search) if key.name != "space"}
     return {key: value for key, value in values.items() if value not in {None, ""}}

@@ -12,7 +12,7 @@ Links to folders are followed only with `data.links = "follow"`; the top folder 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,13 +142,17 @@ def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
 
 def no_folder(folder: Path) -> str:
     """What to say of a folder that is not there, with the nearest name where the path goes wrong."""
-    known = next(parent for parent in folder.parents if os.path.exists(parent))  # noqa: PTH110  Path.exists raises where it may not look
-    name = folder.relative_to(known).parts[0]
+    return f"there is no folder {folder}; check data.folder{nearest_there(folder, Path.is_dir)}"
+
+
+def nearest_there(path: Path, fits: Callable[[Path], bool]) -> str:
+    """The end of a sentence on a path that is not there: the nearest name where it goes wrong, of what fits. See `nearest`."""
+    known = next(parent for parent in path.parents if os.path.exists(parent))  # noqa: PTH110  Path.exists raises where it may not look
+    name = path.relative_to(known).parts[0]
     try:
-        beside = [each.name for each in known.iterdir() if each.is_dir()]
+        return nearest(name, [each.name for each in known.iterdir() if fits(each)])
     except OSError:
-        beside = []
-    return f"there is no folder {folder}; check data.folder{nearest(name, beside)}"
+        return ""
 
 
 def is_folder(entry: "os.DirEntry[str]", links: Links) -> bool:

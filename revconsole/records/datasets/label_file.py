@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from revconsole.errors import DataUnavailable, nearest
-from revconsole.records.datasets.folder import Part, part_of
+from revconsole.records.datasets.folder import Part, nearest_there, part_of
 from revconsole.records.files import bounded
 
 MOST_BYTES = 1 << 30
@@ -59,10 +59,9 @@ def read_labels(
     try:
         stamp = file.stat()
     except OSError as error:
-        beside = [each.name for each in file.parent.iterdir()] if file.parent.is_dir() else []
         raise DataUnavailable(
             f"the label file {file} cannot be read ({error.strerror}); check data.labels, a path within data.folder"
-            f"{nearest(file.name, beside)}"
+            f"{nearest_there(file, Path.is_file)}"
         ) from error
     return _read(file, stamp.st_mtime_ns, stamp.st_size, suffixes, image_column, label_column)
 

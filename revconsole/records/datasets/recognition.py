@@ -13,8 +13,9 @@ from statistics import median_low
 
 from PIL import Image
 
-from revconsole.errors import DataUnavailable, nearest
+from revconsole.errors import DataUnavailable
 from revconsole.records.datasets import catalogue, facts, sources
+from revconsole.records.datasets.folder import nearest_there
 from revconsole.records.datasets.image_files import ImageList
 from revconsole.records.datasets.own_images import images_of
 from revconsole.records.datasets.tables import files_of
@@ -61,11 +62,10 @@ class Recognised:
 def recognised(path: Path) -> Recognised:
     """What a folder is. Raises DataUnavailable for one that is nothing that can be read, with the reason."""
     if not path.is_dir():
-        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataUnavailable(
             f"{path} is a file; give the folder that it is in"
             if path.exists()
-            else f"there is no folder {path}{nearest(path.name, beside)}"
+            else f"there is no folder {path}{nearest_there(path, Path.is_dir)}"
         )
     return _shipped(path) or _own(path)
 

@@ -48,11 +48,11 @@ class NoExchange:
         """It is not counted from now on."""
 
     def make_room(self, matrix: Tensor) -> None:
-        """Of the same size."""
+        """Count a tensor of its size."""
         self._lent[id(matrix)] = torch.empty_like(matrix)
 
     def give_room_back(self, matrix: Tensor) -> None:
-        """If there is any."""
+        """Count it no longer."""
         self._lent.pop(id(matrix), None)
 
 

@@ -91,14 +91,14 @@ class ByTorch:
         dist.recv(tensor, source)
 
     def forget(self, matrix: Tensor) -> None:
-        """Whatever moves the model later finds it where it is to be."""
+        """Its shape stays on the device of this rank, so that moving the model later leaves it alone."""
         matrix.data = torch.empty_like(matrix.data, device=self._device)
         self.give_room_back(matrix)
 
     def make_room(self, matrix: Tensor) -> None:
-        """As many bytes as its shape has."""
+        """Resize its storage to the bytes of its shape."""
         matrix.untyped_storage().resize_(matrix.nbytes)
 
     def give_room_back(self, matrix: Tensor) -> None:
-        """None."""
+        """Resize its storage to nothing."""
         matrix.untyped_storage().resize_(0)
