@@ -9,7 +9,7 @@ from typing import Any
 
 from revconsole.recording.claimed import ClaimedRun
 from revconsole.records.files.shared import READABLE, make_folder, set_mode
-from revconsole.records.logs.events import Logged
+from revconsole.records.logs.events import Event, Logged
 from revconsole.records.runs.artifacts import FOLDER
 
 LONGEST_NAME = 120
@@ -18,30 +18,30 @@ PLANES = {1, 3}
 MIB = 2**20
 
 
-def copied(source: Path, name: str | None) -> Callable[[ClaimedRun], None]:
+def copied(source: Path, name: str | None) -> Callable[[ClaimedRun], Event]:
     """Work that copies a file. Raises ValueError for a name that is none, when it is called."""
     called = file_name(name or source.name)
 
-    def work(run: ClaimedRun) -> None:
+    def work(run: ClaimedRun) -> Event:
         target = _place(run, called)
         shutil.copyfile(source, target)
         set_mode(target, READABLE)
         text = f"kept {FOLDER}/{called} ({target.stat().st_size / MIB:.1f} MiB)"
-        run.attempt.emit(Logged(text=text))
+        return Logged(text=text)
 
     return work
 
 
-def drawn(name: str, image: Any, step: int) -> Callable[[ClaimedRun], None]:
+def drawn(name: str, image: Any, step: int) -> Callable[[ClaimedRun], Event]:
     """Work that writes an image. What may change meanwhile is copied now. Raises TypeError and ValueError for what is no image."""
     called = file_name(f"{name}-{step}.png")
     save = _saver(image)
 
-    def work(run: ClaimedRun) -> None:
+    def work(run: ClaimedRun) -> Event:
         target = _place(run, called)
         save(target)
         set_mode(target, READABLE)
-        run.attempt.emit(Logged(text=f"image {FOLDER}/{called}"))
+        return Logged(text=f"image {FOLDER}/{called}")
 
     return work
 

@@ -36,8 +36,10 @@ MOST_WAITING = 100_000
 """Calls of `log` that may wait in memory; later ones are lost, and counted."""
 SAID = "revconsole: {}\n"
 
-Job = Callable[[ClaimedRun], None]
-"""Work on the disk that is done in turn, such as to copy a file."""
+MOST_HELD = 1000
+"""Events that are written at once."""
+Job = Callable[[ClaimedRun], Event | None]
+"""Work on the disk that is done in turn, such as to copy a file; returns what the log says of it."""
 Entry = LoggedValues | Event | Job
 
 
@@ -147,12 +149,9 @@ class RecordWriter:
         samples.close()
 
     def _begin(self, run: ClaimedRun, resumed_from: int | None) -> None:
-        """Write that the attempt begins, then what had to wait for it."""
+        """Write that the attempt begins, which other events wait for."""
         self._began, self._step = True, resumed_from or 0
         run.attempt.emit(Started(facts=self._facts, resumed_from=resumed_from))
-        for event in self._held:
-            run.attempt.emit(event)
-        self._held.clear()
 
     def _drain(self, run: ClaimedRun, samples: ProcessSamples) -> None:
         """Write what waits, then how the process is."""
@@ -164,12 +163,14 @@ class RecordWriter:
                 self._step = entry.step
                 if not left:  # the last of a report has the memory, by which its time is known
                     entry = entry._replace(values={**entry.values, **samples.of_report()})
-            for event in self._events(entry, run):
-                self._emit(run, event)
-        sampled = samples.of_machine() if self._step else {}
-        for event in self._metrics.sample(self._step, sampled):
-            self._emit(run, event)
-        self._complain(run)
+            self._held.extend(self._events(entry, run))
+            if len(self._held) > MOST_HELD:
+                self._write_held(run)
+        self._held.extend(
+            self._metrics.sample(self._step, samples.of_machine() if self._step else {})
+        )
+        self._complain()
+        self._write_held(run)
 
     def _events(self, entry: Entry, run: ClaimedRun) -> Iterator[Event]:
         """What an entry has to say; a sentence, if it cannot be taken."""
@@ -177,7 +178,8 @@ class RecordWriter:
             if isinstance(entry, LoggedValues):
                 yield from self._metrics.events(entry)
             elif callable(entry):
-                entry(run)
+                if event := entry(run):
+                    yield event
             else:
                 yield entry
         except Exception as error:  # noqa: BLE001  a value of others may raise anything
@@ -185,13 +187,13 @@ class RecordWriter:
                 f"entry {type(error)}", f"something was not recorded: {said(error)}"
             )
 
-    def _emit(self, run: ClaimedRun, event: Event) -> None:
-        if self._began:
-            run.attempt.emit(event)
-        else:
-            self._held.append(event)
+    def _write_held(self, run: ClaimedRun) -> None:
+        """Write the events by one call of the system: at each the training's thread takes Python's lock, and this one awaits it."""
+        if self._began and self._held:
+            run.attempt.emit_all(self._held)
+            self._held.clear()
 
-    def _complain(self, run: ClaimedRun) -> None:
+    def _complain(self) -> None:
         """Say each new complaint once, on standard error and in the log of the run."""
         if self._lost:
             lost, self._lost = self._lost, 0
@@ -201,7 +203,7 @@ class RecordWriter:
         for sentence in self._metrics.complaints.values():
             if sentence not in self._told:
                 self.say(sentence)
-                self._emit(run, Advised(level="warning", text=sentence))
+                self._held.append(Advised(level="warning", text=sentence))
 
     def _ask(self, control: Control) -> None:
         """Look for requests of the console and the command line."""
@@ -219,6 +221,7 @@ class RecordWriter:
     def _finish(self, run: ClaimedRun, control: Control) -> None:
         if not self._began:
             self._begin(run, self._step or None)
+        self._write_held(run)
         if self.stop is not None:
             run.attempt.emit(Answered(verb="stop", by=self.stop.by, step=self._step))
             control.answered(self.stop)

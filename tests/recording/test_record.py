@@ -307,7 +307,7 @@ def test_the_console_stops_and_pauses_it(store, begin):
 def stalled(monkeypatch):
     """A disk that takes nothing until the event is set."""
     goes, append = threading.Event(), Log.append
-    monkeypatch.setattr(Log, "append", lambda log, line: goes.wait(30) and append(log, line))
+    monkeypatch.setattr(Log, "append", lambda log, *lines: goes.wait(30) and append(log, *lines))
     yield goes
     goes.set()
 
@@ -322,6 +322,25 @@ def test_a_stalled_disk_holds_up_no_training(store, begin, stalled):
     run.finish()
 
     assert len(only(store).series["loss"].steps) == 2000
+
+
+def test_what_waited_is_written_by_few_calls_at_each_of_which_a_training_might_wait(
+    store, begin, stalled, monkeypatch
+):
+    writes, written = [], attempts.Attempt.emit_all
+    monkeypatch.setattr(
+        attempts.Attempt, "emit_all", lambda *of: (writes.append(len(of[1])), written(*of))
+    )
+    run = begin()
+    for step in range(1, 501):
+        run.log(step, loss=1.0)
+    stalled.set()
+    run.finish()
+
+    assert sum(writes) > 500
+    assert len(writes) < 10
+    found = only(store)
+    assert (found.series["loss"].length, found.summary.damaged_lines) == (500, 0)
 
 
 def test_what_finds_no_room_in_memory_is_counted_and_said(

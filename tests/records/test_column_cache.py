@@ -86,7 +86,7 @@ class Writer:
         record = LoggedEvent(seq=self.seq, time=1e9 + self.seq, event=event, elapsed=self.seq / 3)
         line = encode(record)
         self.append(line)
-        self.columns.add(record, line)
+        self.columns.add((record, line))
 
     def append(self, text: bytes) -> None:
         with self.log.open("ab") as file:

@@ -81,10 +81,11 @@ class ColumnCacheWriter:
         self._chunk_bytes, self._written = chunk_bytes, 0
         self._begin(0)
 
-    def add(self, record: LoggedEvent, line: bytes) -> None:
-        """Account for a line that was just appended to the log."""
+    def add(self, *written: tuple[LoggedEvent, bytes]) -> None:
+        """Account for records and their lines that were just appended to the log."""
         try:
-            self._take(record, line)
+            for record, line in written:
+                self._take(record, line)
             if self._stop - self._start >= self._chunk_bytes:
                 self._flush()
         except UNREADABLE:  # a value that columns cannot hold, or a disk that cannot be written

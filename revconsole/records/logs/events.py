@@ -260,10 +260,15 @@ def encode(record: LoggedEvent) -> bytes:
         "seq": record.seq,
         "time": round(record.time, 6),
         "elapsed": round(record.elapsed, 6),
+        "kind": event.kind,
     }
-    body["kind"] = event.kind
-    body |= {name: _plain(getattr(event, name)) for name in FIELDS[type(event)]}
-    text = WRITTEN(body).encode()[:-1]
+    for name in FIELDS[type(event)]:
+        body[name] = getattr(event, name)
+    try:
+        written = WRITTEN(body)
+    except (TypeError, ValueError):  # a number that is not finite, or a mapping that is no dict
+        written = WRITTEN(_plain(body))
+    text = written.encode()[:-1]
     return b'%s,"crc":"%08x"}\n' % (text, zlib.crc32(text))
 
 

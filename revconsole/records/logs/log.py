@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,18 +29,17 @@ class Log:
         """Create the file. Raises FileExistsError if it exists already, and OSError."""
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, READABLE)
         set_mode(self._file)
-        self._waiting: deque[bytes] = deque()
-        self._bytes = 0
+        self._waiting = bytearray()
         self.lost, self._lost_before = 0, 0
         self._since, self._tried, self._why = 0.0, float("-inf"), ""
 
-    def append(self, line: bytes) -> Outage | None:
-        """Write a line, or keep it for later. Returns the outage that this write ended, if there was one."""
-        if self._bytes + len(line) > MOST_BYTES:
-            self.lost += 1
-        else:
-            self._waiting.append(line)
-            self._bytes += len(line)
+    def append(self, *lines: bytes) -> Outage | None:
+        """Write lines by one call of the system, or keep them for later. Returns the outage that this ended, if there was one."""
+        for line in lines:
+            if len(self._waiting) + len(line) > MOST_BYTES:
+                self.lost += 1
+            else:
+                self._waiting += line
         if self._since and time.monotonic() - self._tried < RETRY_SECONDS:
             return None
         return self._write_waiting()
@@ -90,11 +88,8 @@ class Log:
     def _write_waiting(self) -> Outage | None:
         try:
             while self._waiting:
-                written = os.write(self._file, self._waiting[0])
-                self._bytes -= written
-                self._waiting[0] = self._waiting[0][written:]
-                if not self._waiting[0]:
-                    self._waiting.popleft()
+                written = os.write(self._file, self._waiting)
+                del self._waiting[:written]
         except OSError as error:
             self._tried, self._why = time.monotonic(), error.strerror or str(error)
             self._since = self._since or self._tried

@@ -14,6 +14,7 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -142,15 +143,26 @@ class Attempt:
             if outage is not None:
                 self._append(_outage_warning(outage))
 
-    def _append(self, event: Event) -> Outage | None:
-        """Write one line and add it to the column cache, unless the line was lost."""
-        self._seq += 1
-        elapsed = time.monotonic() - self._began
-        record = LoggedEvent(seq=self._seq, time=time.time(), event=event, elapsed=elapsed)
-        line, lost = encode(record), self._log.lost
-        outage = self._log.append(line)
+    def emit_all(self, events: Sequence[Event]) -> None:
+        """Append events by one write, as `emit` does; none of them may end the attempt or be a checkpoint."""
+        with self._lock:
+            if self._ended:
+                return
+            outage = self._append(*events)
+            if outage is not None:
+                self._append(_outage_warning(outage))
+
+    def _append(self, *events: Event) -> Outage | None:
+        """Write a line for each event and add it to the column cache, unless a line was lost."""
+        now, elapsed, lost = time.time(), time.monotonic() - self._began, self._log.lost
+        written = []
+        for seq, event in enumerate(events, self._seq + 1):
+            record = LoggedEvent(seq=seq, time=now, event=event, elapsed=elapsed)
+            written.append((record, encode(record)))
+        self._seq += len(events)
+        outage = self._log.append(*(line for _, line in written))
         if self._log.lost == lost:
-            self._columns.add(record, line)
+            self._columns.add(*written)
         return outage
 
     def _secure(self) -> Outage | None:
