@@ -1,6 +1,6 @@
 """The verb that says what runs would cost before they train: plan."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ from revconsole.lab.solve import SOLVED
 from revconsole.lab.timing import Timing, on_devices, timing
 from revconsole.lab.torch_api import training
 from revconsole.records.findings.modules import ModuleCost
+from revconsole.records.foresight.measured import KeptPace
 from revconsole.records.printable import plural
 from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.run import Summary
@@ -67,7 +68,7 @@ Time = Annotated[
     bool,
     typer.Option(
         "--time",
-        help="Also say how long it takes: as an earlier run like it, or from a few real steps (needs the data).",
+        help="Measure how long it takes from a few real steps (needs the data), unless an earlier run like it tells; later plans say it without.",
     ),
 ]
 Devices = Annotated[
@@ -145,7 +146,7 @@ def plan(
     plans = [each.plan for each in outlooks]
     if not plans:
         raise errors[0]
-    times = list(_times(lab, outlooks)) if time or devices else []
+    times = _times(lab, outlooks) if time or devices else _times_known(outlooks, runs)
     counted = [entry for entry in entries if not entry["left_out"]]
     tables = _modules(plans, counted, layers, shown=modules)
     if json:
@@ -251,7 +252,7 @@ def _say_search(
     )
 
 
-def _times(lab: Lab, outlooks: Sequence[Outlook]) -> Iterator[Timing]:
+def _times(lab: Lab, outlooks: Sequence[Outlook]) -> list[Timing]:
     """The time of each run; runs that take equally long are measured once."""
     measurer, runs = Measurer(), lab.store.list()
     known: dict[str, Timing] = {}
@@ -259,10 +260,27 @@ def _times(lab: Lab, outlooks: Sequence[Outlook]) -> Iterator[Timing]:
         for each in outlooks:
             key = pace_key(each.plan) + f" {each.plan.epochs}"
             if key not in known:
-                known[key] = timing(each, runs, measurer.ask)
-            yield known[key]
+                known[key] = _timing(each, runs, lambda plan: measurer.ask(plan).pace)
     finally:
         measurer.end()
+    return [known[pace_key(each.plan) + f" {each.plan.epochs}"] for each in outlooks]
+
+
+def _times_known(outlooks: Sequence[Outlook], runs: Sequence[Summary]) -> list[Timing]:
+    """The time of each run where all are known from runs like them or from steps that were timed before; else empty."""
+    measurer = Measurer()
+
+    def kept(plan: Plan) -> KeptPace:
+        if (pace := measurer.known(plan)) is None:
+            raise RevconsoleError("--time measures it")
+        return pace
+
+    times = [_timing(each, runs, kept) for each in outlooks]
+    return times if all(each.source in {"run", "steps"} for each in times) else []
+
+
+def _timing(each: Outlook, runs: Sequence[Summary], measure: Callable[[Plan], KeptPace]) -> Timing:
+    return timing(each.plan, runs, measure, each.counts.get("multiply_adds_per_image"))
 
 
 def summed(outlooks: Sequence[Outlook], times: Sequence[Timing]) -> str:

@@ -162,11 +162,12 @@ def _time(prospect: Prospect, width: int) -> Iterator[Text]:
     if known:
         epoch, one = figures.duration(timing.epoch_seconds), figures.duration(timing.seconds)
         total = one if runs == 1 else figures.duration(prospect.seconds)
-        each = "" if runs == 1 else f", {one} the largest"
+        each = "" if runs == 1 else f", {one} the longest"
         yield _heading(
             f"time {'at most ' if prospect.at_most else ''}about {total}", f"{epoch} an epoch{each}"
         )
     else:
         yield _heading("time", "unknown")
-    for line in textwrap.wrap(one_line(timing.known_from, 300), max(width, 20)):
-        yield Text(line, style="dim")
+    for words in filter(None, (prospect.measuring, one_line(timing.known_from, 300))):
+        for line in textwrap.wrap(words, max(width, 20)):
+            yield Text(line, style="dim")

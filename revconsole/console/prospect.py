@@ -1,5 +1,6 @@
 """Prospect: what the runs of a form would cost, as far as it is known: parameters, memory, time. No widgets."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +8,13 @@ from dataclasses import dataclass
 from revconsole.errors import RevconsoleError
 from revconsole.lab import format as figures
 from revconsole.lab import room
-from revconsole.lab.estimate import Estimate
+from revconsole.lab.estimate import Measurer
 from revconsole.lab.foreseer import Foreseer
 from revconsole.lab.outlook import WORST, Outlook, foretold
 from revconsole.lab.timing import Timing, timing
 from revconsole.records.foresight.foreseen import Foreseen
 from revconsole.records.foresight.foresight import Kind
+from revconsole.records.foresight.measured import KeptPace
 from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings.plan import Plan
@@ -24,16 +26,19 @@ MOST_FORESEEN = 4
 MOST_TIMED = 200
 """Most runs whose time is added up."""
 READING = "reading the model…"
-UNTIMED = "no earlier run on this device tells how long"
+UNTIMED = "no earlier run on this device tells how long; f3 times a few steps"
+TELLS = "f3 tells how long"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prospect:
     """What some runs would cost.
 
-    at_most: whether some of the runs may be stopped before their end. worst: of the run that needs most of what is known; None while nothing is. timing: of that run. seconds: of all runs one
+    at_most: whether some of the runs may be stopped before their end. worst: of the run that needs most of what is known; None while nothing is. timing: of the longest run, or one of which it is
+    unknown. seconds: of all runs one
     after the other; None if one is unknown. counted: their parameters as text, empty while unknown. problem: why
-    something stays unknown. uncounted, unforeseen: one plan of each kind that is still to be asked about.
+    something stays unknown. uncounted, unforeseen: one plan of each kind that is still to be asked about. untimed: one of each
+    whose steps may be timed, as no run tells how long it takes. measuring: what is being timed, or why it was not, in words.
     """
 
     runs: int
@@ -45,6 +50,21 @@ class Prospect:
     problem: str = ""
     uncounted: tuple[Plan, ...] = ()
     unforeseen: tuple[Plan, ...] = ()
+    untimed: tuple[Plan, ...] = ()
+    measuring: str = ""
+
+    @property
+    def duration(self) -> str:
+        """How long all runs take, what is being timed, or how to know it, in words; empty while their models are still read."""
+        parts = [self.measuring] if self.measuring else []
+        if self.seconds is not None:
+            parts = [
+                f"{'at most ' if self.at_most else ''}about {figures.duration(self.seconds)}",
+                *parts,
+            ]
+        elif self.untimed and not self.uncounted and not parts:
+            parts = [TELLS]
+        return " · ".join(parts)
 
     @property
     def uncounted_words(self) -> str:
@@ -53,7 +73,11 @@ class Prospect:
 
 
 def prospect(
-    plans: Sequence[Plan], foreseer: Foreseer, earlier: Sequence[Summary], drawn: int = 0
+    plans: Sequence[Plan],
+    foreseer: Foreseer,
+    earlier: Sequence[Summary],
+    drawn: int = 0,
+    measurer: Measurer | None = None,
 ) -> Prospect:
     """What the plans would cost, from what is known of them; takes milliseconds and imports no torch.
 
@@ -67,6 +91,7 @@ def prospect(
     partly = [plan for shape, plan in kinds if _unforeseen(plan, known[shape])]
     paces = Counter(map(_pace, plans[:MOST_TIMED]))
     outlooks = _outlooks(plans[:MOST_TIMED], foreseer, earlier)
+    times = _times(plans[:MOST_TIMED], outlooks, earlier, measurer or Measurer())
     counts = {
         shape: number for shape, each in known.items() if (number := _parameters(each)) is not None
     }
@@ -76,12 +101,13 @@ def prospect(
         runs=drawn or len(plans),
         at_most=bool(drawn),
         worst=worst,
-        timing=None if worst is None else _timing(worst, earlier),
-        seconds=_total(paces, outlooks, earlier, drawn) if len(plans) <= MOST_TIMED else None,
+        timing=max((told for _, told in times.values()), key=_longest, default=None),
+        seconds=_total(paces, times, drawn) if len(plans) <= MOST_TIMED else None,
         counted=_span(plans, counts),
         problem=problem,
         uncounted=uncounted,
         unforeseen=tuple(partly),
+        untimed=tuple(plan for plan, told in times.values() if told.source != "run"),
     )
 
 
@@ -90,8 +116,7 @@ def summary(launches: str, found: Prospect, *, looking: bool) -> str:
     counted = found.counted or (
         f"parameters unknown: {found.problem}" if found.problem else found.uncounted_words
     )
-    most = "at most " if found.at_most else ""
-    total = "" if found.seconds is None else f" · {most}about {figures.duration(found.seconds)}"
+    total = f" · {found.duration}" if found.duration else ""
     return f"{launches} · {counted}{total}" + (" · checking the model…" if looking else "")
 
 
@@ -135,31 +160,44 @@ def _need(outlook: Outlook) -> tuple[int, int]:
     return (WORST.index(verdict) if verdict else 0, own.bounds.high if own else 0)
 
 
-def _timing(outlook: Outlook, earlier: Sequence[Summary]) -> Timing:
-    return timing(outlook, earlier, _unmeasured)
+def _times(
+    plans: Sequence[Plan],
+    outlooks: Mapping[str, Outlook],
+    earlier: Sequence[Summary],
+    measurer: Measurer,
+) -> dict[str, tuple[Plan, Timing]]:
+    """How long each kind of run takes, and the first of that kind, by pace."""
+
+    def kept(plan: Plan) -> KeptPace:
+        """Nothing trains while one types."""
+        found = measurer.known(plan)
+        if found is None:
+            raise RevconsoleError(UNTIMED)
+        return found
+
+    times: dict[str, tuple[Plan, Timing]] = {}
+    for pace, plan in {_pace(plan): plan for plan in reversed(plans)}.items():
+        outlook = outlooks.get(pace)
+        counted = outlook.counts.get("multiply_adds_per_image") if outlook else None
+        times[pace] = plan, timing(plan, earlier, kept, counted)
+    return times
 
 
-def _unmeasured(_: Plan) -> Estimate:
-    """Nothing trains while one types."""
-    raise RevconsoleError(UNTIMED)
+def _longest(told: Timing) -> float:
+    return math.inf if told.seconds is None else told.seconds
 
 
 def _total(
-    paces: Mapping[str, int],
-    outlooks: Mapping[str, Outlook],
-    earlier: Sequence[Summary],
-    drawn: int,
+    paces: Mapping[str, int], times: Mapping[str, tuple[Plan, Timing]], drawn: int
 ) -> float | None:
     """Seconds of all runs, one after the other; of drawn ones as if each were the longest. paces: the number of runs of each pace."""
-    total = longest = 0.0
-    for pace, number in paces.items():
-        outlook = outlooks.get(pace)
-        seconds = None if outlook is None else _timing(outlook, earlier).seconds
-        if seconds is None:
-            return None
-        total += number * seconds
-        longest = max(longest, seconds)
-    return drawn * longest if drawn else total
+    known = [(number, times[pace][1].seconds) for pace, number in paces.items()]
+    seconds = [(number, each) for number, each in known if each is not None]
+    if len(seconds) < len(known):
+        return None
+    if drawn:
+        return drawn * max((each for _, each in seconds), default=0.0)
+    return sum(number * each for number, each in seconds)
 
 
 def _shape(plan: Plan) -> str:

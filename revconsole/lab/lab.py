@@ -171,7 +171,7 @@ class Lab:
             except RevconsoleError as error:
                 yield plan.arm or plan.name, error
                 continue
-            self._paces[key] = estimate.seconds / plan.epochs
+            self._paces[key] = estimate.pace.seconds(plan.epochs) / plan.epochs
             if estimate.step_bytes is not None:
                 self._needs[key] = estimate.step_bytes
 

@@ -5,17 +5,20 @@ own; the steps of earlier runs on this kind of device, by their multiply-adds (s
 have shown how good such predictions are here, their median corrects the next one, by a quarter at most.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from revconsole.errors import RevconsoleError
 from revconsole.lab import format as form
 from revconsole.lab.calibration import time_correction
-from revconsole.lab.estimate import Estimate
-from revconsole.lab.outlook import Outlook
+from revconsole.lab.listing.texts import NOW, age
 from revconsole.lab.room import kind_of
 from revconsole.lab.study import longest_place
+from revconsole.records.foresight.measured import KeptPace
+from revconsole.records.logs.events import Scalar
+from revconsole.records.printable import plural
 from revconsole.records.runs.pace import (
     FARTHEST,
     ForetoldTime,
@@ -59,18 +62,23 @@ class Timing:
 
 
 def timing(
-    outlook: Outlook, runs: Sequence[Summary], measure: Callable[[Plan], Estimate]
+    plan: Plan,
+    runs: Sequence[Summary],
+    measure: Callable[[Plan], KeptPace],
+    multiply_adds: Scalar | None = None,
 ) -> Timing:
-    """How long a run would take. runs: those of the store, newest first. measure: trains a few of its steps."""
-    plan, machine = outlook.plan, TimedDevice(device=kind_of(outlook.plan))
+    """How long a run would take. runs: those of the store, newest first.
+
+    measure: what a few of its steps told, or tell now. multiply_adds: of an image, forward, where they were counted.
+    """
+    machine = TimedDevice(device=kind_of(plan))
     if (earlier := like_earlier(plan, runs, machine)) is not None:
         words = f"as long as the run {earlier.of[0]} took here"
         return _corrected(_told(earlier, words), runs, machine)
     try:
-        return _corrected(_measured(measure(plan)), runs, machine)
+        return _corrected(_measured(plan, measure(plan)), runs, machine)
     except RevconsoleError as error:
-        counted = outlook.counts.get("multiply_adds_per_image")
-        each = counted if isinstance(counted, int) else None
+        each = multiply_adds if isinstance(multiply_adds, int) else None
         rough = by_multiply_adds(plan, runs, machine, each)
         if rough is None:
             factor = too_far(plan, runs, machine, each)
@@ -97,15 +105,36 @@ def _told(found: ForetoldTime, words: str) -> Timing:
     )
 
 
-def _measured(estimate: Estimate) -> Timing:
-    quick, usual, slow = (1000 * each for each in estimate.step_seconds)
+def _measured(plan: Plan, pace: KeptPace) -> Timing:
     return Timing(
-        known_from=f"from a few real steps with their data: {usual:,.3g} ms, quartiles {quick:,.3g} to {slow:,.3g} ms",
-        epoch_seconds=estimate.epoch_seconds,
-        seconds=estimate.seconds,
-        step_seconds=estimate.step_seconds,
+        known_from=", ".join(_how_measured(plan, pace)),
+        epoch_seconds=pace.epoch_seconds,
+        seconds=pace.seconds(plan.epochs),
+        step_seconds=pace.step_seconds,
         source="steps",
     )
+
+
+def _how_measured(plan: Plan, pace: KeptPace) -> Iterator[str]:
+    """When it was measured, what was found, what the spread of the steps makes of the run, and what else the machine did."""
+    ago = age(time.time() - pace.at)
+    when = "just now" if ago == NOW else f"{ago} ago"
+    if not pace.steps:
+        yield f"a part of the fit timed here {when}"
+    else:
+        quick, usual, slow = pace.step_seconds
+        yield f"{pace.steps} of its steps with their data timed here {when}: {_each(usual)}"
+        yield f"quartiles {_each(quick)} to {_each(slow)}"
+        steps, whole = plan.steps_per_epoch * plan.epochs, pace.seconds(plan.epochs)
+        ends = [form.duration(whole + steps * (end - usual)) for end in (quick, slow)]
+        yield f"so {' to '.join(dict.fromkeys(ends))} in all"
+    if pace.load > pace.cores:
+        yield f"while other programs ran (load {pace.load:.1f} on {plural(pace.cores, 'core')})"
+
+
+def _each(seconds: float) -> str:
+    """The time of a step with three digits."""
+    return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:,.3g} s"
 
 
 def _corrected(known: Timing, runs: Sequence[Summary], machine: TimedDevice) -> Timing:

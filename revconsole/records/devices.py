@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from revconsole.records import host, nvml
+from revconsole.records.processor import processor
 
 FILES, VISIBLE = Path("/dev"), "CUDA_VISIBLE_DEVICES"
 """Where NVIDIA's driver has a file for each card on Linux, and the variable that hides cards from a process."""
@@ -30,6 +31,21 @@ def candidates(device: str) -> tuple[str, ...]:
 def shared_name(device: str) -> str:
     """The name that all processes of this machine share of a device that this process calls `cpu`, `mps` or `cuda:0`."""
     return candidates(device)[0]
+
+
+def called(device: str) -> str:
+    """What a device that `train.device` names calls itself; empty if it is not known, or `auto` has cards of several names."""
+    meant = candidates(device)
+    if not meant[0].startswith("cuda"):
+        return processor()
+    session = nvml.Nvml.open()
+    if session is None:
+        return ""
+    try:
+        names = {card.name for card in session.gpus() if f"cuda:{card.number}" in meant}
+    finally:
+        session.close()
+    return names.pop() if len(names) == 1 else ""
 
 
 def alone(device: str) -> dict[str, str]:

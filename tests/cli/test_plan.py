@@ -241,7 +241,11 @@ def test_the_time_is_that_of_a_few_real_steps(run):
 
     assert 0 < quick <= usual <= slow
     assert measured["time"]["seconds"] > measured["time"]["epoch_seconds"] > 0
-    assert "real steps with their data" in measured["time"]["known_from"]
+    assert "of its steps with their data timed here" in measured["time"]["known_from"]
+
+    later = json.loads(run("plan", *small[:-1], "train.epochs=4", "--json").out)[0]["time"]
+    assert later["epoch_seconds"] == measured["time"]["epoch_seconds"], "it was kept"
+    assert "time" not in json.loads(run("plan", *small, "train.batch=32", "--json").out)[0]
 
 
 @pytest.mark.slow

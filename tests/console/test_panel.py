@@ -84,9 +84,8 @@ def test_the_prospect_of_a_grid_is_of_its_largest_run_and_says_what_is_unknown(l
     made_up().keep(grid[0], "cpu")
     found = prospect(grid, foreseer, ())
     assert (found.uncounted, found.unforeseen) == ((), ())
-    assert (
-        summary("launches 4 runs", found, looking=False) == "launches 4 runs · 1,234,567 parameters"
-    )
+    said = summary("launches 4 runs", found, looking=False)
+    assert said == "launches 4 runs · 1,234,567 parameters · f3 tells how long"
     assert found.worst.micro_batch == 64
     assert found.worst.own.peak_bytes == (10 + 2 * 64) * MIB
     assert found.seconds is None, "no run tells how long"
@@ -97,8 +96,8 @@ def test_the_time_of_a_search_is_that_of_its_longest_run_so_many_times(lab, monk
     runs = planned(lab, **{"train.epochs": [4, 5]}).plans
     made_up().keep(runs[0], "cpu")
 
-    def known(outlook, *_):
-        seconds = 3.0 * outlook.plan.epochs
+    def known(plan, *_):
+        seconds = 3.0 * plan.epochs
         return Timing(seconds=seconds, epoch_seconds=3.0, known_from="")
 
     monkeypatch.setattr(prospects, "timing", known)

@@ -17,7 +17,7 @@ from textual.timer import Timer
 from revconsole.console import form, form_place, form_rows, form_search, origin, slurm_places
 from revconsole.console.draft import Draft
 from revconsole.console.form import PROFILE
-from revconsole.console.form_foresight import FormForesight
+from revconsole.console.form_foresight import FormForesight, FormQuestion
 from revconsole.console.form_place import DEVICES, KEYS, LAUNCHER, FormPlace
 from revconsole.console.form_rows import FIND, rows
 from revconsole.console.judge import Judge
@@ -59,6 +59,7 @@ class FormScreen(Newest, Screen[None]):
         self._draft = Draft(self._origins.first)
         self._judge, self._foretelling = Judge(reader.lab), FormForesight(reader.lab)
         self._timer: Timer | None = None
+        self._prospect = Prospect(runs=0)
         self._open: set[str] = set()
         """The groups that are open."""
 
@@ -110,6 +111,7 @@ class FormScreen(Newest, Screen[None]):
             self._hear(event.key, event.text)
 
     def _hear(self, key: str, text: str) -> None:
+        self._foretelling.stop_timing()
         unknown = self._draft.change(key, text)
         for field in unknown:
             if field.words:
@@ -217,14 +219,28 @@ class FormScreen(Newest, Screen[None]):
 
     def _foretell(self) -> None:
         """Ask for what is not known of the runs."""
-        draft, number, planned = self._draft, self._draft.number, self._draft.planned
-        if planned is not None:
-            self._foretelling.ask(
-                planned,
-                form_search.runs(draft.search) if draft.search else 0,
-                wanted=lambda: number == draft.number and self.is_attached,
-                tell=lambda found: self.post_message(Foretold(number, found)),
-            )
+        if (question := self._question()) is not None:
+            self._foretelling.ask(question)
+
+    def _question(self) -> FormQuestion | None:
+        """What is asked of the runs of the form as it is now; None while it makes none."""
+        draft, number = self._draft, self._draft.number
+        if draft.planned is None:
+            return None
+        return FormQuestion(
+            planned=draft.planned,
+            drawn=form_search.runs(draft.search) if draft.search else 0,
+            wanted=lambda: number == draft.number and self.is_attached,
+            tell=lambda found: self.post_message(Foretold(number, found)),
+        )
+
+    def time_steps(self) -> None:
+        """Time a few steps of the runs until the form changes, or stop what is being timed already."""
+        question = self._question()
+        if self._foretelling.stop_timing():
+            self._foretell()
+        elif question is not None:
+            self._foretelling.time(question)
 
     def _after(self, seconds: float, what: Any) -> None:
         if self._timer is not None:
@@ -288,6 +304,7 @@ class FormScreen(Newest, Screen[None]):
 
     def _show_prospect(self, planned: Planned, found: Prospect) -> None:
         """Show what is known of the runs: the number of parameters in the line of the outcome, the rest in the panel."""
+        self._prospect = found
         search, runs = self._draft.search, plural(len(planned.plans), "run")
         launches = form_search.sentence(search) if search else f"launches {runs}"
         wrong = self._place.problem

@@ -22,6 +22,8 @@ from revconsole.lab.planning import Planned
 
 MANY_RUNS, PAGE = 12, 10
 """Runs that are launched without a question, and settings that a page goes on."""
+TOLD = "nothing to time: an earlier run like each of these tells how long it takes"
+ELSEWHERE = "not timed: the runs train on another machine, where steps take another time"
 
 
 class LaunchScreen(FormScreen):
@@ -34,6 +36,7 @@ class LaunchScreen(FormScreen):
         Binding("f2", "apply", "Apply", priority=True, id="launch.apply"),
         Binding("ctrl+g", "more", "More", priority=True, id="launch.more"),
         Binding("ctrl+r", "forecast", "Cost", priority=True, id="launch.cost"),
+        Binding("f3", "time", "Time", priority=True, id="launch.time"),
         Binding("ctrl+t", "toml", "TOML", priority=True, id="launch.toml"),
         Binding("ctrl+y", "copy", "Copy", priority=True, id="launch.copy"),
         Binding("ctrl+s", "save", "Save", priority=True, id="launch.save"),
@@ -68,6 +71,7 @@ class LaunchScreen(FormScreen):
         if self._draft.problem:
             none |= {"launch", "copy", "save", "samples"}
         none |= set() if self._draft.remedies else {"apply"}
+        none |= set() if self._prospect.untimed else {"time"}
         return frozenset(none | ({"forecast"} if self.has_class("-wide") else set()))
 
     def action_back(self) -> None:
@@ -91,6 +95,17 @@ class LaunchScreen(FormScreen):
         """Show all of what the runs would cost, or on a narrow terminal only a line of it."""
         self.remove_class(TOML)
         self.toggle_class(COST)
+
+    def action_time(self) -> None:
+        """Time a few steps of the runs, which tells how long they take; again stops it."""
+        if self._draft.planned is None:
+            self._refuse("nothing timed")
+        elif self._place.slurm:
+            self.post_message(Said(ELSEWHERE, "warning"))
+        elif not self._prospect.untimed:
+            self.post_message(Said(TOLD))
+        else:
+            self.time_steps()
 
     def action_toml(self) -> None:
         """Show the profile that saving would write in the place of the cost, or the cost again."""

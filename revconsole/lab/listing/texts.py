@@ -13,6 +13,8 @@ from revconsole.records.runs.run import Summary
 MIB = shown.MIB
 MINUTE, HOUR, DAY, YEAR = 60, 3600, 86400, 365 * 86400
 LONGEST_TEXT = 200
+NOW = "now"
+"""The age of what is less than a minute old."""
 
 
 def text(field: RunField, run: Summary) -> str:
@@ -77,7 +79,7 @@ def mebibytes(size: float | None) -> str:
 def age(seconds: float) -> str:
     """How long ago something was, in the largest unit that matters: `now`, 12 min, 3 h, 8 d, 2 y."""
     if seconds < MINUTE:
-        return "now"
+        return NOW
     for unit, word in ((YEAR, "y"), (DAY, "d"), (HOUR, "h")):
         if seconds >= unit:
             return f"{seconds // unit:.0f} {word}"

@@ -10,16 +10,25 @@ from pydantic import TypeAdapter
 
 from revconsole.records.foresight import cache
 
-FORMAT = 1
-"""Number of the way of measuring; another number is another key."""
+FORMAT = 2
+"""Number of the way of measuring and of what is kept; another number is another key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptPace:
-    """Seconds of an epoch with its evaluation and checkpoint, and of what happens once, at the end."""
+    """Seconds of an epoch with its evaluation and checkpoint, of what happens once, at the end, and how they were measured.
+
+    step_seconds: of a training step, quartile, median, quartile. steps: those that were timed; 0 for a fit, of which a part
+    was. at: Unix time. load, cores: load average of the machine when it began, and its cores.
+    """
 
     epoch_seconds: float
     end_seconds: float
+    step_seconds: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    steps: int = 0
+    at: float = 0.0
+    load: float = 0.0
+    cores: int = 1
 
     def seconds(self, epochs: int) -> float:
         """Seconds of a run of so many epochs."""

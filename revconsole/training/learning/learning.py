@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -20,6 +21,22 @@ from revconsole.training.step.stepping import TrainingStep
 Emit = Callable[[Event], None]
 Score = Callable[[OpenedSplit, str], Scores]
 """Scores of the model on a split; the words name the evaluation in messages."""
+
+
+class StepTimes(NamedTuple):
+    """Seconds of all training steps, if each takes as long as the first quartile, the median and the third quartile of some.
+
+    timed: the number of those; 0 for a fit, of which a part is timed.
+    """
+
+    quick: float
+    usual: float
+    slow: float
+    timed: int
+
+    def of_step(self, steps: int) -> tuple[float, float, float]:
+        """Seconds of one of so many steps."""
+        return self.quick / steps, self.usual / steps, self.slow / steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +74,7 @@ class Learning:
 
     cost: Callable[[Plan], dict[str, Scalar]]
     """Weights and operations as far as they are known without training; see `checks.cost`."""
-    training_seconds: Callable[[TrainingState], tuple[float, float, float]]
+    training_seconds: Callable[[TrainingState], StepTimes]
     """Estimated seconds of all steps, measured on a few."""
     evaluation_seconds: Callable[[TrainingState], tuple[float, float]]
     """Estimated seconds of the evaluations after an epoch and of those at the end."""

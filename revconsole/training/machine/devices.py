@@ -2,17 +2,15 @@
 
 import logging
 import os
-import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 import torch
 
 from revconsole.errors import DeviceUnavailable, RunFailed
 from revconsole.records.logs.events import Scalar
 from revconsole.records.printable import size
-from revconsole.records.sysctl import sysctl
+from revconsole.records.processor import processor
 from revconsole.reversible.switches import products
 from revconsole.training.machine import cards
 
@@ -20,8 +18,6 @@ Say = Callable[[str], None]
 log = logging.getLogger(__name__)
 WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
 """Environment variable, and its values, with which cuBLAS computes the same bits every time."""
-PROCESSORS = Path("/proc/cpuinfo")
-"""The file in which Linux describes its CPUs."""
 NO_FORM = "does not have a deterministic implementation"
 """Words of torch's error for an operation without a deterministic implementation."""
 
@@ -175,13 +171,7 @@ def of_cuda(device: torch.device) -> dict[str, Scalar]:
 
 def device_name(device: torch.device) -> str:
     """What the device calls itself; on Linux and macOS a CPU says its model."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    with suppress(OSError):
-        for line in PROCESSORS.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
 def _cuda_in_use() -> bool:

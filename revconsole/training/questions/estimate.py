@@ -1,9 +1,8 @@
 """Estimate: `python -m revconsole.training.questions.estimate` reads plans as lines of JSON and answers each with a
 line.
 
-seconds, epoch_seconds, end_seconds, step_seconds: of the whole run, an epoch, the end and a step, from a few of its
-steps (see `pace`)
-device, device_name: where they were measured
+pace: what a few of its steps tell (see `pace` and `records.foresight.measured`)
+device_name: where they were measured
 step_bytes: memory of a training step, as foreseen (see `memory.needed`); null if unknown
 error, unavailable: why it cannot be measured, and whether for lack of data
 """
@@ -39,9 +38,9 @@ def estimate(plan: Plan, *, data: Path) -> dict[str, Any]:
         needed = _step_bytes(state)
         if state.device.type == "cuda":
             _refuse_crowded(str(state.device), needed, unused(state.device))
-        return asdict(pace.measured(state)) | {
+        return {
+            "pace": asdict(pace.measured(state)),
             "step_bytes": needed,
-            "device": str(state.device),
             "device_name": devices.device_name(state.device),
         }
 

@@ -6,12 +6,13 @@ A step includes the preparation of its batch. The evaluations of a support vecto
 work done once (importing, reading data, auditing).
 """
 
+import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from revconsole.records import host
 from revconsole.records.foresight import measured as before
 from revconsole.records.foresight.measured import KeptPace
 from revconsole.records.runs.pace import pace_key
@@ -26,18 +27,6 @@ from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.progress import Progress
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredPace:
-    """Seconds of a whole run, of an epoch with all that recurs with it, of what happens once, at the end, and of a training
-    step (quartile, median, quartile).
-    """
-
-    seconds: float
-    epoch_seconds: float
-    end_seconds: float
-    step_seconds: tuple[float, float, float]
-
-
 def kept(plan: Plan, *, data: Path) -> KeptPace:
     """The pace of such plans on this device: measured once, and kept in the user's cache for the runs, which record it as
     foreseen. data: folder of the datasets. Raises as `prepare` does.
@@ -48,17 +37,16 @@ def kept(plan: Plan, *, data: Path) -> KeptPace:
         return known
     with devices.threads(plan.train.threads), precision.products(plan.train.precision):
         found = measured(prepare(plan, data=data))
-    pace = KeptPace(epoch_seconds=found.epoch_seconds, end_seconds=found.end_seconds)
-    before.keep(key, name, pace)
-    return pace
+    before.keep(key, name, found)
+    return found
 
 
 def seconds_of(state: TrainingState) -> float:
     """Seconds of a run from its realised state; trains a few steps on it."""
-    return measured(state).seconds
+    return measured(state).seconds(state.plan.epochs)
 
 
-def measured(state: TrainingState) -> MeasuredPace:
+def measured(state: TrainingState) -> KeptPace:
     """The pace of a run from its realised state; trains a few steps on it."""
     train, epochs, learning = state.plan.train, state.plan.epochs, learning_of(state.plan)
     saved = epochs // train.checkpoint_epochs + state.steps // (
@@ -69,19 +57,23 @@ def measured(state: TrainingState) -> MeasuredPace:
         if train.probe_epochs and rebuilt_stacks(state.encoder)
         else 0
     )
-    quick, usual, slow = learning.training_seconds(state)
+    began, load = time.time(), os.getloadavg()[0]
+    training = learning.training_seconds(state)
     evaluation, at_end = learning.evaluation_seconds(state)
     recurring = (
-        usual
+        training.usual
         + evaluation * epochs
         + _checkpoint_seconds(state) * saved
         + (measure(state).seconds * probed if probed else 0.0)
     )
-    return MeasuredPace(
-        seconds=recurring + at_end,
+    return KeptPace(
         epoch_seconds=recurring / epochs,
         end_seconds=at_end,
-        step_seconds=(quick / state.steps, usual / state.steps, slow / state.steps),
+        step_seconds=training.of_step(state.steps),
+        steps=training.timed,
+        at=began,
+        load=load,
+        cores=host.cores(),
     )
 
 
