@@ -20,7 +20,7 @@ from revconsole.records.logs.events import Advised, Measured, Scalar
 from revconsole.records.settings.plan import Plan
 from revconsole.training.checks import advice
 from revconsole.training.checks.cost import COUNTED, FITTED
-from revconsole.training.learning.learning import Emit, Learning, Score, StepTimes
+from revconsole.training.learning.learning import Emit, Learning, Score, TimedSteps
 from revconsole.training.memory.suggestions import Suggestion
 from revconsole.training.probes.boundary import MARGIN
 from revconsole.training.probes.meter import FIRST_SECONDS, FLUSH_SECONDS
@@ -153,11 +153,11 @@ def fewer_images(plan: Plan) -> list[Suggestion]:
     return [Suggestion(settings=f"data.train_limit={images // 2}")] if images else []
 
 
-def training_seconds(state: TrainingState) -> StepTimes:
+def training_seconds(state: TrainingState) -> TimedSteps:
     """Estimated seconds of the fit, three times. Raises as `refuse_pairs` does."""
     refuse_pairs(state)
     seconds = fit_seconds(state)
-    return StepTimes(seconds, seconds, seconds, timed=0)
+    return TimedSteps(seconds, seconds, seconds, timed=0)
 
 
 def machine_of(state: TrainingState) -> SupportVectors:

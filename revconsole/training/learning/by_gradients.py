@@ -26,7 +26,7 @@ from revconsole.training.advice import Watch, spelled, subject_of
 from revconsole.training.checks import advice, cost
 from revconsole.training.checks.compiling import with_compiled_parts
 from revconsole.training.learning import utilisation
-from revconsole.training.learning.learning import Emit, Learning, StepTimes
+from revconsole.training.learning.learning import Emit, Learning, TimedSteps
 from revconsole.training.memory import suggestions
 from revconsole.training.memory.needed import needed, settings_of
 from revconsole.training.probes import metrics
@@ -119,7 +119,7 @@ def evaluation_seconds(state: TrainingState) -> tuple[float, float]:
     return each * per_epoch, each * at_end
 
 
-def training_seconds(state: TrainingState) -> StepTimes:
+def training_seconds(state: TrainingState) -> TimedSteps:
     """Seconds of all training steps, as long as the first quartile, the median and the third quartile of a few.
 
     A step lasts from requesting its batch to the update; reading, judging and logging its results is added.
@@ -143,7 +143,7 @@ def training_seconds(state: TrainingState) -> StepTimes:
     quarters = quantiles(timed if len(timed) > 1 else timed * 2, n=4, method="inclusive")
     reporting = 0.0 if step is None else _reporting_seconds(state, step)
     low, middle, high = (state.steps * (quarter + reporting) for quarter in quarters)
-    return StepTimes(low, middle, high, len(timed))
+    return TimedSteps(low, middle, high, len(timed))
 
 
 def _reporting_seconds(state: TrainingState, step: TrainingStep) -> float:

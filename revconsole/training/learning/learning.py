@@ -23,7 +23,7 @@ Score = Callable[[OpenedSplit, str], Scores]
 """Scores of the model on a split; the words name the evaluation in messages."""
 
 
-class StepTimes(NamedTuple):
+class TimedSteps(NamedTuple):
     """Seconds of all training steps, if each takes as long as the first quartile, the median and the third quartile of some.
 
     timed: the number of those; 0 for a fit, of which a part is timed.
@@ -74,7 +74,7 @@ class Learning:
 
     cost: Callable[[Plan], dict[str, Scalar]]
     """Weights and operations as far as they are known without training; see `checks.cost`."""
-    training_seconds: Callable[[TrainingState], StepTimes]
+    training_seconds: Callable[[TrainingState], TimedSteps]
     """Estimated seconds of all steps, measured on a few."""
     evaluation_seconds: Callable[[TrainingState], tuple[float, float]]
     """Estimated seconds of the evaluations after an epoch and of those at the end."""
