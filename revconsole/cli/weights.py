@@ -14,6 +14,7 @@ from revconsole.records.findings.weights_file import LoadedWeights, WeightsFile
 from revconsole.records.printable import plural
 
 MOST_NAMED = 4
+CONFIGURATION = "config.json"
 KINDS = {"safetensors": "safetensors", "torch": "of torch.save", "npz": "Google's .npz"}
 GROUP = typer.Typer(
     help="Look into a file of weights: what it holds, which model it fits, what would be renewed.",
@@ -65,20 +66,42 @@ def show(
 def _facts(found: WeightsFile) -> Iterator[tuple[str, str]]:
     under = f", under {found.part!r}" if found.part else ""
     yield "file", found.file
-    yield "format", f"{KINDS[found.kind]}{under}"
+    names = f", with the names of {found.of}" if found.of else ""
+    yield "format", f"{KINDS[found.kind]}{under}{names}"
     yield "holds", f"{found.tensors} tensors, {found.numbers:,} numbers, {', '.join(found.types)}"
     if found.looks_like:
         yield "looks like", found.looks_like
+    if found.epsilon is not None:
+        yield "its norms add", f"{found.epsilon:g}, says {CONFIGURATION}"
+    elif found.of:
+        yield (
+            "its norms add",
+            f"what is not said without {CONFIGURATION}: 1e-12 is usual there, 1e-6 here",
+        )
+    if found.own:
+        yield "fits vit", _own(found)
     if found.loaded is None:
         compared = f"none of {plural(found.compared, 'model')} of timm's with such a first layer"
         yield "fits", f"{compared}; --model NAME compares it with one, and says why it does not fit"
         return
     yield "fits", ", ".join(found.fits)
     yield from _in_model(found.loaded)
+    epsilon = "" if found.epsilon is None else f" model.norm_eps={found.epsilon:g}"
     yield (
         "to start from it",
-        f"model.architecture=timm model.name={found.loaded.model} model.weights={quote(found.file)}",
+        f"model.architecture=timm model.name={found.loaded.model}{epsilon} model.weights={quote(found.file)}",
     )
+
+
+def _own(found: WeightsFile) -> str:
+    """The settings of our own architecture, as one writes them."""
+    settings = " ".join(f"model.{name}={value}" for name, value in found.own.items())
+    doubt = (
+        ""
+        if found.heads_said
+        else " (how many heads is not in the file; 64 numbers in each are usual)"
+    )
+    return f"model.architecture=vit {settings}{doubt}"
 
 
 def _in_model(loaded: LoadedWeights) -> Iterator[tuple[str, str]]:

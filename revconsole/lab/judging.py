@@ -145,7 +145,10 @@ def needs_torch(plan: Plan, *, run_own_code: bool = True) -> bool:
     if isinstance(model, Python) and not run_own_code:
         return not plain
     known = isinstance(model, Cct | Mlp | Svm) or (
-        isinstance(model, Vit) and model.stem in WITHOUT_NORMS and model.pretrained is None
+        isinstance(model, Vit)
+        and model.stem in WITHOUT_NORMS
+        and model.pretrained is None
+        and model.weights is None
     )
     classifies = isinstance(plan.objective, ClassificationSection)
     return not (plain and known and classifies and train.freeze is None and plan.data.views == 1)
@@ -153,12 +156,12 @@ def needs_torch(plan: Plan, *, run_own_code: bool = True) -> bool:
 
 def _judge_without_torch(plan: Plan) -> None:
     tracker.refuse_unknown(plan.train.track.split(",") if plan.train.track else ())
+    weights = str(getattr(plan.model, "weights", None) or ON_HUB)
+    if not weights.startswith(ON_HUB) and not Path(weights).exists():
+        raise DataUnavailable(f"there is no weights file {weights}; correct model.weights")
     match plan.model:
-        case TimmModel(name=name, weights=weights):
+        case TimmModel(name=name):
             _refuse_unknown_name(name)
-            local = weights is not None and not weights.startswith(ON_HUB)
-            if local and not Path(weights or "").expanduser().exists():
-                raise DataUnavailable(f"there is no weights file {weights}; correct model.weights")
         case Python(function=str(function)):
             own_code.refuse_missing(function, where=PLAN)
         case _:

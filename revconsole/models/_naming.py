@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from revconsole.errors import DataUnavailable
+from revconsole.models._huggingface import OF_NO_USE
 
 LEAST_SHARE = 0.5
 """Share of the model's names from which a prefix is taken for that of the network."""
-OF_PRETRAINING = ("decoder_", "masked_embed")
-"""Beginnings of the names of what MAE and iBOT drop after pre-training."""
+OF_PRETRAINING = ("decoder_", "masked_embed", *OF_NO_USE)
+"""Beginnings of the names of what MAE, iBOT and transformers drop after pre-training."""
 MASK = "mask_token"
 REGISTERS, POSITIONS = "register_tokens", "pos_embed"
 DINOV2 = ((REGISTERS, "reg_token"), (".mlp.w12.", ".mlp.fc1."), (".mlp.w3.", ".mlp.fc2."))

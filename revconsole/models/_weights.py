@@ -1,10 +1,10 @@
-"""Weights: the initial weights of a timm model, as an overlay of timm's configuration.
+"""Weights: the initial weights of a model of timm's or built with its layers, as an overlay of timm's configuration.
 
 timm and its hub retry for most of a minute before they report a missing network, and load a file with another head
 without noticing that nothing else fits. Both cases are handled here, before timm is called.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,27 +12,36 @@ from urllib.parse import urlsplit
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.utils.tqdm import disable_progress_bars
+from timm.models import load_pretrained
+from timm.models.vision_transformer import checkpoint_filter_fn
 from torch import Tensor, nn
 
 from revconsole.errors import DataUnavailable, ProfileError
-from revconsole.models import _google
+from revconsole.models import _google, _huggingface
 from revconsole.models import _weights_file as weights_file
 from revconsole.models._naming import bare
 from revconsole.records.reach import reachable
 from revconsole.records.sections.model import TimmModel
 
 Overlay = dict[str, Any]
+OF_FILTERS = (
+    OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError, AssertionError,
+)  # fmt: skip
+"""What timm's filters of checkpoints raise."""
 
 
-def from_file(settings: TimmModel, path: Path, model: nn.Module) -> Overlay:
+def from_file(taker: str, path: Path, model: nn.Module) -> Overlay:
     """The weights of a local file; a head with another number of classes is replaced by zeros.
+
+    taker: the model's name, for errors.
 
     Otherwise loading is strict: a file for another architecture is refused. What trains a network may have put it into
     something larger (`_naming`). A file with the same tensors in the same order under other names, as other
-    libraries write them, is accepted. Raises DataUnavailable for a file that is missing, holds no weights, or holds
-    values that are not finite. No code in the file is executed.
+    libraries write them, is accepted. Raises DataUnavailable for a file that is missing, holds no weights, holds
+    values that are not finite, or is of a network that computes something else. No code in the file is executed.
     """
-    content = weights_file.read(path, taker=settings.name)
+    content = weights_file.read(path, taker=taker)
+    _huggingface.refuse_another(content.computes, model, taker=taker, source=path)
     weights = bare(content.weights, model, path).weights
     if content.kind == "npz":
         weights = _google.fitted(weights, model)
@@ -41,6 +50,26 @@ def from_file(settings: TimmModel, path: Path, model: nn.Module) -> Overlay:
     # With the model's own number of classes, or timm would drop the head.
     own = {"num_classes": model.num_classes, "label_offset": 0}
     return {"state_dict": weights, "custom_load": False} | own
+
+
+def loaded(model: nn.Module, name: str, *, channels: int, classes: int, taker: str) -> nn.Module:
+    """A vision transformer of timm's class, made without timm's own names, with the weights of a file: as timm loads them.
+
+    name: of the file, as `model.weights` has it. taker: of the model, for errors. Raises DataUnavailable.
+    """
+    path = weights_file.located(name)
+    overlay = from_file(taker, path, model)
+    try:
+        load_pretrained(
+            model,
+            configuration(model) | overlay,
+            num_classes=classes,
+            in_chans=channels,
+            filter_fn=checkpoint_filter_fn,
+        )
+    except OF_FILTERS as error:
+        raise unfit(path, taker, overlay, model, error) from error
+    return model
 
 
 def misfit(overlay: Overlay, model: nn.Module) -> str:
@@ -62,6 +91,14 @@ def misfit(overlay: Overlay, model: nn.Module) -> str:
             in_file, in_model = (_shape(tensors[name]) for tensors in (loaded, own))
             parts.append(f"{name} is {in_file} in the file and {in_model} in the model")
     return ", ".join(parts)
+
+
+def unfit(
+    source: object, taker: str, overlay: Overlay, model: nn.Module, error: Exception
+) -> DataUnavailable:
+    """The error for weights that do not fit, with the reason: how they differ, or else what was raised."""
+    reason = misfit(overlay, model) or " ".join(str(error).split())[:200]
+    return DataUnavailable(f"{source} does not fit {taker}: {reason}")
 
 
 def _some(names: Iterable[str]) -> str:
@@ -126,14 +163,24 @@ def renamed(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
 
 
 def _with_own_head(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """The weights with a head of zeros if the file has none or one of another size."""
+    """The weights with heads of zeros in place of those that `renewed_heads` names."""
     own = model.state_dict()
-    for head in heads_of(model):
-        weight = f"{head}.weight"
-        if weight in own and (weight not in weights or weights[weight].shape != own[weight].shape):
-            names = [name for name in (weight, f"{head}.bias") if name in own]
-            weights = weights | {name: torch.zeros_like(own[name]) for name in names}
+    for head in renewed_heads(weights, model):
+        for name in (f"{head}.weight", f"{head}.bias"):
+            if name in own:
+                weights = weights | {name: torch.zeros_like(own[name])}
     return weights
+
+
+def renewed_heads(weights: Mapping[str, Tensor], model: nn.Module) -> tuple[str, ...]:
+    """The layers that give the logits, if the file lacks one of them or has one of another size; else none.
+
+    All of them, because a distilled network's logits are the mean of two: one of zeros would halve the other.
+    """
+    own, heads = model.state_dict(), heads_of(model)
+    names = [f"{head}.weight" for head in heads if f"{head}.weight" in own]
+    fit = all(name in weights and weights[name].shape == own[name].shape for name in names)
+    return () if fit else heads
 
 
 def renew_head(model: nn.Module) -> nn.Module:

@@ -9,7 +9,7 @@ import pickle
 import zipfile
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from timm.models import clean_state_dict
 from torch import Tensor
 
 from revconsole.errors import DataUnavailable
-from revconsole.models import _google
+from revconsole.models import _google, _huggingface
+from revconsole.models._huggingface import Computation
 from revconsole.records.sections.model import ON_HUB
 
 Weights = dict[str, Tensor]
@@ -44,12 +45,15 @@ UNREAD = (
 class FileContent:
     """The tensors of a file by name, on the CPU.
 
-    kind: safetensors, torch or npz. part: the key of the checkpoint that they are under, or empty.
+    kind: safetensors, torch or npz. part: the key of the checkpoint that they are under, or empty. of: the library whose
+    names were translated, or empty. computes: what a configuration beside the file says.
     """
 
     weights: Weights
     kind: str
     part: str = ""
+    of: str = ""
+    computes: Computation = field(default_factory=Computation)
 
 
 def located(name: str) -> Path:
@@ -96,7 +100,16 @@ def read(path: Path, *, taker: str) -> FileContent:
     if kind == "npz":
         return FileContent(weights=_of_arrays(content, path), kind=kind)
     part, tensors = _weights_in(content, path)
-    return FileContent(weights=clean_state_dict(tensors), kind=kind, part=part)
+    weights = clean_state_dict(tensors)
+    theirs = _huggingface.is_huggingface(weights)
+    configured = theirs or path.name in IN_FOLDER
+    return FileContent(
+        weights=_huggingface.translated(weights),
+        kind=kind,
+        part=part,
+        of="transformers" if theirs else "",
+        computes=_huggingface.computation(path) if configured else Computation(),
+    )
 
 
 def _of_torch(path: Path) -> Any:

@@ -16,8 +16,9 @@ import timm
 import torch
 from torch import nn
 
-from revconsole.errors import DataUnavailable, ProfileError, UnknownName
+from revconsole.errors import ProfileError, UnknownName
 from revconsole.models import _weights
+from revconsole.models._epsilon import with_epsilon
 from revconsole.models._weights_file import located
 from revconsole.records.sections.model import TimmModel
 from revconsole.reversible.audit.sight import left_out, seen
@@ -52,7 +53,9 @@ def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.
         _refuse_blind(model, settings, size=size, channels=channels)
     if settings.weights is not None:
         path = located(settings.weights)
-        return _with_weights(settings, accepted, _weights.from_file(settings, path, model), model)
+        return _with_weights(
+            settings, accepted, _weights.from_file(settings.name, path, model), model
+        )
     if settings.pretrained is True:
         published = _weights.published(settings, model)
         return _weights.renew_head(_with_weights(settings, accepted, published, model))
@@ -81,7 +84,7 @@ def refuse_unpublished(settings: TimmModel) -> None:
 def _create(settings: TimmModel, arguments: Arguments) -> tuple[nn.Module, Arguments]:
     """(the model with random weights, the arguments it accepts); some models take images of any size."""
     try:
-        return _timm_model(settings.name, arguments), arguments
+        model = _timm_model(settings.name, arguments)
     except TypeError as error:
         match = UNEXPECTED.search(str(error))
         if match is None:
@@ -89,6 +92,8 @@ def _create(settings: TimmModel, arguments: Arguments) -> tuple[nn.Module, Argum
         refused = match.group(1)
     except (AssertionError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise _refusal(settings, "model.name", f"cannot be built so: {error}") from error
+    else:
+        return with_epsilon(model, settings.norm_eps), arguments
     if refused == "img_size":
         return _create(settings, {k: v for k, v in arguments.items() if k != "img_size"})
     key = ASKED_FOR.get(refused, "name")
@@ -104,16 +109,12 @@ def _with_weights(
         with warnings.catch_warnings():
             # timm's own code for relative positions triggers this warning; users cannot act on it
             warnings.filterwarnings("ignore", module=r"timm\.layers\.interpolate")
-            return _timm_model(settings.name, arguments | more)
-    except (OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError,
-            AssertionError) as error:  # fmt: skip
-        # timm's filters of checkpoints raise any of these.
+            return with_epsilon(_timm_model(settings.name, arguments | more), settings.norm_eps)
+    except _weights.OF_FILTERS as error:
         if not overlay:
             raise _weights.unreachable(settings, "the hub") from error
-        reason = _weights.misfit(overlay, model) or " ".join(str(error).split())[:200]
-        raise DataUnavailable(
-            f"{settings.weights or overlay.get('file')} does not fit {settings.name}: {reason}"
-        ) from error
+        source = settings.weights or overlay.get("file")
+        raise _weights.unfit(source, settings.name, overlay, model, error) from error
 
 
 def _timm_model(name: str, arguments: Arguments) -> nn.Module:

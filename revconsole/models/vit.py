@@ -14,16 +14,24 @@ from timm.layers import PatchEmbed, build_sincos2d_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from revconsole.errors import DataUnavailable
 from revconsole.models._attention import SequencePool, attention
+from revconsole.models._epsilon import with_epsilon
 from revconsole.models._merging import MergingBlocks
 from revconsole.models._stems import stem
+from revconsole.models._weights import loaded
 from revconsole.records.sections.model import Vit
+
+SAME_SINES = 1e-5
+"""Sines of the same angles, computed in float32 by other programs."""
 
 
 def build(
     settings: Vit, *, size: int, channels: int, classes: int, width: int | None = None
 ) -> nn.Module:
-    """The network with random initial weights, on the current default device. width: of images that are not square.
+    """The network with random initial weights, or those of a file, on the current default device.
+
+    width: of images that are not square. Raises DataUnavailable for a file of weights that does not fit.
 
     Dropout acts as in the paper: on the tokens after the positions are added, after the projection of each attention,
     and after both layers of each MLP; never on attention weights or before the head.
@@ -36,6 +44,7 @@ def build(
         drop_path_rate=settings.drop_path,
         embed_layer=_stem(settings, (size, width or size), channels),
     )
+    model.pretrained_cfg = {"first_conv": "patch_embed.proj", "classifier": "head"}
     if settings.attention != "softmax":
         _replace_attention(model, settings)
     if settings.pool == "sequence":
@@ -43,6 +52,9 @@ def build(
     if settings.position == "sinusoidal":
         grid = (size // settings.patch, (width or size) // settings.patch)
         fix_positions(model, grid, settings.dim)
+    with_epsilon(model, settings.norm_eps)
+    if settings.weights is not None:
+        _load(settings, model, channels=channels, classes=classes)
     if settings.token_merging:
         model.blocks = MergingBlocks(model.blocks, merged=settings.token_merging)
     built: nn.Module = model
@@ -83,6 +95,17 @@ def sinusoidal_positions(grid: tuple[int, int], dim: int, *, with_token: bool) -
     if not with_token:
         return positions
     return torch.cat([positions.new_zeros(1, 1, dim), positions], dim=1)
+
+
+def _load(settings: Vit, model: Any, *, channels: int, classes: int) -> None:
+    """Load a file of weights. Raises DataUnavailable, also for trained positions in place of fixed ones."""
+    fixed = model.pos_embed.clone() if settings.position == "sinusoidal" else None
+    loaded(model, str(settings.weights), channels=channels, classes=classes, taker="architecture vit")  # fmt: skip
+    if fixed is not None and not torch.allclose(fixed, model.pos_embed, atol=SAME_SINES):
+        raise DataUnavailable(
+            f"{settings.weights} does not fit architecture vit: its positions are not the sines of "
+            "model.position=sinusoidal; set it to learned"
+        )
 
 
 def _ratio(settings: Vit) -> float:

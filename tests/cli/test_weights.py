@@ -1,6 +1,7 @@
 """The verb weights: a file as a table and as JSON, and what is no file of weights in one sentence."""
 
 import json
+from pathlib import Path
 
 import timm
 import torch
@@ -17,6 +18,23 @@ def test_a_file_is_shown_with_how_to_start_from_it(run, tmp_path):
     assert facts["to start from it"].endswith(f"model.name=test_vit model.weights='{path}'")
     body = json.loads(run(*arguments, "--json").out)
     assert body["loaded"]["renewed"] == {"head": [5, 7]}
+
+
+def test_of_transformers_the_settings_of_our_own_vit_are_said_and_they_start_a_run(
+    run, monkeypatch
+):
+    monkeypatch.setattr(timm, "list_models", list)
+    folder = Path(__file__).parents[1] / "models" / "made" / "vit"
+
+    facts = dict(
+        line.split("\t", 1) for line in run("weights", "show", str(folder)).out.splitlines()
+    )
+
+    assert facts["format"] == "safetensors, with the names of transformers"
+    assert facts["its norms add"] == "1e-12, says config.json"
+    settings = facts["fits vit"].split()
+    planned = run("plan", "demo", *settings, f"model.weights={folder}")
+    assert planned.code == 0
 
 
 def test_what_is_no_file_of_weights_is_one_sentence(run, tmp_path):

@@ -160,10 +160,13 @@ def test_downloads_come_from_where_torchvision_has_them():
 
 
 def test_weights_are_kept_where_another_process_finds_them():
-    model = {"architecture": "timm", "name": "test_vit", "weights": "here.pth"}
-    plan = Plan.model_validate({"name": "a", "model": model})
+    model = {"architecture": "vit", "weights": "here.pth"}
+    own = Plan.model_validate({"name": "a", "model": model})
+    timms = model | {"architecture": "timm", "name": "test_vit"}
+    plan = Plan.model_validate({"name": "a", "model": timms})
 
     assert plan.model.weights == str(Path("here.pth").absolute())
+    assert own.model.weights == plan.model.weights
 
 
 def test_weights_of_a_run_that_do_not_fit_or_are_gone_are_said_before(tmp_path):
@@ -180,6 +183,8 @@ def test_weights_of_a_run_that_do_not_fit_or_are_gone_are_said_before(tmp_path):
     kind, sentence, code = judged(lab, lab.plan("demo", start | {"model.mlp_ratio": 3.0}))
     assert (kind, code) == (DataUnavailable, 4)
     assert f"the encoder of run {run} does not fit this model: blocks.0.mlp" in sentence
+    with pytest.raises(ProfileError, match=r"has model\.norm_eps None and this model 1e-12"):
+        lab.plan("demo", start | {"model.norm_eps": 1e-12})
     shutil.rmtree(lab.store.folder(run) / "checkpoints")
     kind, sentence, code = judged(lab, lab.plan("demo", start))
     assert (kind, code) == (DataUnavailable, 4)

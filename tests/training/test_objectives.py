@@ -335,6 +335,7 @@ def test_a_run_that_went_on_meanwhile_is_refused(runner, store, small, source):
         (DINO, {"train": {"average": 0.9}}, "is a moving average of the weights already"),
         (DINO, {"train": {"label_smoothing": 0.1}}, "reads no labels"),
         (DINO, {"model": {"pretrained": "run:a"}}, "begins with drawn weights"),
+        (DINO, {"model": {"weights": "a.pth"}}, "to go on from a file"),
     ],
 )
 def test_what_an_objective_cannot_do_is_said_at_planning(unlabelled, objective, changes, key):

@@ -1,10 +1,14 @@
 """What a file of weights holds, which of timm's models takes it, and what would be renewed."""
 
+from pathlib import Path
+
 import pytest
 import timm as library
 import torch
 
 from revconsole.errors import DataUnavailable, UnknownName
+from revconsole.models import vit
+from revconsole.records.sections.model import Vit
 from revconsole.training.questions.weights import described
 
 TINY, WIDTH, BLOCKS = "test_vit", 64, 6
@@ -68,6 +72,23 @@ def test_a_file_that_no_model_takes_is_described_all_the_same(tmp_path):
     assert (found.fits, found.loaded) == ((), None)
     assert "width 32, 6 blocks" in found.looks_like
     assert found.looks_like.endswith("5 classes")
+
+
+def test_the_settings_of_our_own_vit_that_take_a_file_are_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(library, "list_models", list)
+    made = Path(__file__).parents[1] / "models" / "made"
+
+    found = described(str(made / "vit"), say=unsaid)
+
+    assert (found.of, found.epsilon, found.heads_said) == ("transformers", 1e-12, True)
+    sizes = {"patch": 4, "dim": 8, "depth": 1, "heads": 2}
+    assert found.own == sizes | {"mlp_width": 16, "norm_eps": 1e-12}
+    assert described(str(made / "dinov2"), say=unsaid).own["layer_scale"] > 0
+    assert described(str(made / "registers"), say=unsaid).own == {}
+    model = vit.build(Vit(**found.own, weights=str(made / "vit")), size=8, channels=3, classes=3)
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    alone = described(str(tmp_path / "w.pth"), say=unsaid)
+    assert (alone.of, alone.epsilon, alone.heads_said, alone.own["heads"]) == ("", None, False, 1)
 
 
 def test_of_a_named_model_the_reason_is_said_why_it_does_not_fit(teacher):

@@ -10,18 +10,25 @@ class WeightsFile:
 
     kind: safetensors, torch or npz. part: key of the checkpoint that the weights are under, or empty. numbers: in all
     tensors. types: names of their types. looks_like: the network in one clause, empty if its names say nothing.
-    fits: names of timm models that take all of it. compared: how many were compared with it.
+    of: the library whose names it has, where that is not timm. fits: names of timm models that take all of it. compared: how
+    many were compared with it. epsilon: what its LayerNorms add to the variance, where a configuration beside it says that.
+    own: settings of architecture `vit`, beside its defaults, that take it; empty if none do. heads_said: whether the
+    number of heads among them is from a configuration, and not the usual one.
     """
 
     file: str
     kind: str
     part: str
+    of: str
     tensors: int
     numbers: int
     types: tuple[str, ...]
     looks_like: str
     fits: tuple[str, ...]
     compared: int
+    epsilon: float | None
+    own: Mapping[str, str | float]
+    heads_said: bool
     loaded: "LoadedWeights | None"
 
 

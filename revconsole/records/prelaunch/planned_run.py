@@ -51,9 +51,9 @@ class PlannedRun:
     def scratch(self) -> bool:
         """Whether the network starts from random weights."""
         model = self.plan.model
-        if isinstance(model, TimmModel):
-            return not model.pretrained and model.weights is None
-        return not (isinstance(model, Vit) and model.pretrained is not None)
+        if not isinstance(model, TimmModel | Vit):
+            return True
+        return not model.pretrained and model.weights is None
 
     @property
     def transformer(self) -> bool:

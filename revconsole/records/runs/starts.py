@@ -9,9 +9,9 @@ from revconsole.records.settings.plan import Plan
 KEY = "model.pretrained"
 ALIKE = (
     "architecture", "name", "patch", "dim", "depth", "heads", "stem", "attention", "pool", "position",
-    "final_norm",
+    "final_norm", "norm_eps",
 )  # fmt: skip
-"""Model settings that must be equal for the weights to fit."""
+"""Model settings that must be equal for the weights to fit and to compute the same."""
 
 
 def resolved(plan: Plan, store: RunStore, *, where: str) -> Plan:

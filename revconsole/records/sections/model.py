@@ -14,6 +14,14 @@ ON_HUB = "hf-hub:"
 """Beginning of the name of a repository of the Hugging Face hub."""
 HUB = re.compile(r"^(hf[-_]hub:)?timm/(?=[^/]+$)")
 """Prefix of the names of timm's models on the Hugging Face hub."""
+NORM_EPS = Field(default=None, ge=0, le=1, examples=[1e-12, 1e-6])
+
+
+def _absolute(weights: str | None) -> str | None:
+    """An absolute path, because the run may continue in a process with another working folder."""
+    if weights is None or weights.startswith(ON_HUB):
+        return weights
+    return str(Path(weights).expanduser().absolute())
 
 
 class Vit(Section):
@@ -56,6 +64,12 @@ class Vit(Section):
     """Start from the encoder of a run of this store, at its best epoch: run:ID; the head is re-initialised."""
     pretrained_sha256: str | None = Field(default=None, max_length=64, examples=["4be1…"])
     """Hash of that run's last weights; recorded when the run is planned and required before it trains."""
+    weights: str | None = Field(default=None, min_length=1, examples=["vit.safetensors"])
+    """Start from this file (.safetensors, .pth, Google's .npz), folder or hf-hub:OWNER/NAME in the local cache instead."""
+    norm_eps: float | None = NORM_EPS
+    """What a LayerNorm adds to the variance; unset is timm's 1e-6."""
+
+    _absolute = field_validator("weights")(_absolute)
 
 
 class TimmModel(Section):
@@ -73,6 +87,8 @@ class TimmModel(Section):
     """Dropout in front of the head."""
     drop_path: float = Field(default=0.0, ge=0, lt=1)
     """Stochastic depth, where the architecture has it."""
+    norm_eps: float | None = NORM_EPS
+    """What each LayerNorm adds to the variance; unset is the model's own, 1e-6 in a vision transformer."""
     pretrained: bool | str = Field(default=False, examples=[False, True, "run:k7w2mq9x"])
     """Start from timm's published weights (needs the network, or them in the local hub cache), or from a run: run:ID."""
     pretrained_sha256: str | None = Field(default=None, max_length=64, examples=["4be1…"])
@@ -86,13 +102,7 @@ class TimmModel(Section):
         """The name without the hub's prefix, hf-hub:timm/NAME."""
         return HUB.sub("", name)
 
-    @field_validator("weights")
-    @classmethod
-    def _absolute(cls, weights: str | None) -> str | None:
-        """An absolute path, because the run may continue in a process with another working folder."""
-        if weights is None or weights.startswith(ON_HUB):
-            return weights
-        return str(Path(weights).expanduser().absolute())
+    _absolute = field_validator("weights")(_absolute)
 
 
 class Resnet(Section):

@@ -141,7 +141,7 @@ def _published(plan: Plan) -> str:
 
 
 def _weights(plan: Plan) -> str:
-    if isinstance(plan.model, TimmModel) and isinstance(plan.model.pretrained, str):
+    if isinstance(plan.model, TimmModel | Vit) and isinstance(plan.model.pretrained, str):
         return "model.pretrained names a run to start from instead; leave one out"
     return ""
 

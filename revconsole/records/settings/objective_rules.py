@@ -41,10 +41,11 @@ def _encoder(plan: PlanSettings) -> Vit:
             "objective.name",
             f"{name!r} pre-trains architecture 'vit' alone, not {model.architecture!r}; set model.architecture=vit",
         )
-    if model.pretrained is not None:
+    if model.pretrained is not None or model.weights is not None:
+        key, origin = ("pretrained", "a run") if model.pretrained else ("weights", "a file")
         raise Rule(
-            "model.pretrained",
-            f"{name!r} begins with drawn weights; use objective 'classification' to go on from a run",
+            f"model.{key}",
+            f"{name!r} begins with drawn weights; use objective 'classification' to go on from {origin}",
         )
     if plan.train.label_smoothing:
         raise Rule("train.label_smoothing", f"{name!r} reads no labels; leave it out")

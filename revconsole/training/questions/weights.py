@@ -12,10 +12,14 @@ from torch import Tensor, nn
 
 from revconsole.models import _weights_file as weights_file
 from revconsole.models import timm as timm_models
+from revconsole.models._epsilon import with_epsilon
+from revconsole.models._huggingface import differences
 from revconsole.models._naming import POSITIONS, as_loaded, bare
-from revconsole.models._weights import heads_of, renamed
+from revconsole.models._weights import heads_of, renamed, renewed_heads
+from revconsole.models._weights_file import FileContent
 from revconsole.records.findings.weights_file import LoadedWeights, WeightsFile
-from revconsole.records.sections.model import TimmModel
+from revconsole.records.sections.model import TimmModel, Vit
+from revconsole.training.questions.own_vit import settings_for
 
 MOST_FITS = 3
 """Fitting models after which no more are looked for: many differ only in the size of the images or the training."""
@@ -39,6 +43,8 @@ NOT_BUILT = (
     LookupError,
     OSError,
 )
+ALWAYS = ("patch", "dim", "depth", "heads")
+"""Settings of `vit` that are said even where they are the defaults."""
 Weights = dict[str, Tensor]
 
 
@@ -60,21 +66,24 @@ def described(
     path = weights_file.located(name)
     content = weights_file.read(path, taker=model or "a model")
     weights = content.weights
-    names = [model] if model else _candidates(weights)
-    fits, compared = ([model], 1) if model else _fitting(weights, names, path, say)
+    fits, compared = ([model], 1) if model else _fitting(content, path, say)
     loaded = None
     if fits:
-        loaded = _loaded(weights, fits[0], path, size=size, channels=channels, classes=classes)
+        loaded = _loaded(content, fits[0], path, size=size, channels=channels, classes=classes)
     return WeightsFile(
         file=str(path),
         kind=content.kind,
         part=content.part,
+        of=content.of,
         tensors=len(weights),
         numbers=sum(tensor.numel() for tensor in weights.values()),
         types=tuple(sorted({str(t.dtype).removeprefix("torch.") for t in weights.values()})),
         looks_like=_transformer(weights),
         fits=tuple(fits),
         compared=compared,
+        epsilon=content.computes.epsilon,
+        own=_own_settings(content),
+        heads_said=content.computes.heads is not None,
         loaded=loaded,
     )
 
@@ -100,11 +109,22 @@ def _ends(names: Iterable[str], ending: str) -> bool:
     return any(name == ending or name.endswith(f".{ending}") for name in names)
 
 
-def _fitting(
-    weights: Weights, names: list[str], path: Path, say: Callable[[str], None]
-) -> tuple[list[str], int]:
+def _own_settings(content: FileContent) -> dict[str, str | float]:
+    """The settings of architecture `vit` that differ from its defaults or that a file shows; empty if it is not one."""
+    prefix = next((m[1] for m in map(FIRST_NORM.match, content.weights) if m), None)
+    if prefix is None:
+        return {}
+    found = settings_for(content.weights, prefix, content.computes)
+    if found is None:
+        return {}
+    shown = found.model_dump(exclude_defaults=True) | found.model_dump(include=set(ALWAYS))
+    return {name: shown[name] for name in sorted(shown, key=list(Vit.model_fields).index)}
+
+
+def _fitting(content: FileContent, path: Path, say: Callable[[str], None]) -> tuple[list[str], int]:
     """(the first models that take the whole file, number of compared ones)."""
-    fits: list[str] = []
+    weights = content.weights
+    names, fits = _candidates(weights), list[str]()
     for number, name in enumerate(names, 1):
         if number % TOLD == 0:
             say(f"compared with {number} of {len(names)} models of timm's")
@@ -113,11 +133,19 @@ def _fitting(
                 candidate = timm.create_model(name)
         except NOT_BUILT:  # timm's constructors raise anything
             continue
-        if _takes(candidate, bare(weights, candidate, path).weights):
+        if _takes(candidate, bare(weights, candidate, path).weights) and _computes(
+            candidate, content
+        ):
             fits.append(name)
         if len(fits) == MOST_FITS:
             return fits, number
     return fits, len(names)
+
+
+def _computes(model: nn.Module, content: FileContent) -> bool:
+    """Whether a model that takes the file computes what the configuration beside it says, with that epsilon."""
+    says = content.computes
+    return not any(differences(says, with_epsilon(model, says.epsilon)))
 
 
 def _takes(model: nn.Module, weights: Weights) -> bool:
@@ -145,7 +173,7 @@ def _resizable(model: nn.Module, name: str, tensor: Tensor, own: Tensor) -> bool
 
 
 def _loaded(
-    weights: Weights,
+    content: FileContent,
     name: str,
     path: Path,
     *,
@@ -158,14 +186,15 @@ def _loaded(
     with timm_models.quietly(), torch.device("meta"):
         plain = timm.create_model(name)
     side = size or int(plain.pretrained_cfg["input_size"][-1])
-    found = bare(weights, plain, path)
+    found = bare(content.weights, plain, path)
     file = renamed(found.weights, plain)
     there = {head: _classes(file, head) for head in heads_of(plain)}
     wanted = classes or max(there.values(), default=0) or int(plain.num_classes)
-    settings = TimmModel(name=name, weights=str(path))
+    settings = TimmModel(name=name, weights=str(path), norm_eps=content.computes.epsilon)
     with timm_models.quietly():
         model = timm_models.build(settings, size=side, channels=channels, classes=wanted)
-    renewed = {head: (count, wanted) for head, count in there.items() if count != wanted}
+    zeros = renewed_heads(file, model)
+    renewed = {head: (count, wanted) for head, count in there.items() if head in zeros}
     own, resized, taken = model.state_dict(), {}, 0
     for each, tensor in as_loaded(file).items():
         if each in own and each.rpartition(".")[0] not in renewed:

@@ -101,7 +101,7 @@ def drawn(plan: Plan) -> Plan:
         case TimmModel():
             none |= {"pretrained": False, "weights": None}
         case Vit():
-            none |= {"pretrained": None}
+            none |= {"pretrained": None, "weights": None}
         case _:
             return plan
     return plan.model_copy(update={"model": plan.model.model_copy(update=none)})
