@@ -88,3 +88,10 @@ def test_one_cycle_is_that_of_torch(cycle, epochs):
 
     ours = rates(cycle, epochs=epochs)
     assert [ours.at(n) for n in range(1, 5 * epochs + 1)] == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_cycle_may_have_its_peak_at_the_first_step():
+    """Where torch's own divides by zero."""
+    ours = rates(OneCycle(rise=0.2), epochs=1)
+
+    assert [ours.at(n) for n in (1, 3, 5)] == pytest.approx([0.2, 0.1, 0.0])

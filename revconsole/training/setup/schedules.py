@@ -84,7 +84,7 @@ class Rates:
         """The rate as a fraction of the peak, with peak and end at the steps of torch's OneCycleLR."""
         steps = self.length_at(step)
         peak, end = cycle.rise * steps - 1, steps - 1
-        if step - 1 <= peak:
+        if step - 1 < peak:  # a peak at the first step has no rise
             return 1 + (cycle.start - 1) * _half_cosine((step - 1) / peak)
         return cycle.final + (1 - cycle.final) * _half_cosine((step - 1 - peak) / (end - peak))
 
