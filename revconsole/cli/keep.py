@@ -9,7 +9,7 @@ import typer
 from revconsole.cli import complete, output
 from revconsole.cli.arguments import Json
 from revconsole.cli.opening import opened
-from revconsole.errors import NoSuchRun, RevconsoleError
+from revconsole.errors import NoSuchRun, RevconsoleError, WrongState
 from revconsole.lab import keeping
 from revconsole.records.printable import one_line, plural
 from revconsole.records.runs import notebook, trash
@@ -78,9 +78,14 @@ def archive(
     """Leave runs out of lists, in the console too; `ls --where archived=true` lists them."""
     lab = opened(context)
     lab.refuse_changes()
-    ids = lab.store.find_all(runs)
-    keeping.edit(lab.store, ids, Edit(archived=not undo))
-    output.say(f"{plural(len(ids), 'run')} {'listed again' if undo else 'archived'}")
+    named = [lab.summary(run_id) for run_id in lab.store.find_all(runs)]
+    moved = [run.id for run in named if run.archived is undo]
+    if not moved:
+        state = "listed: `ls --where archived=true` says which are not" if undo else "archived"
+        raise WrongState(f"nothing to do: {_introduced(named)}, already {state}")
+    keeping.edit(lab.store, moved, Edit(archived=not undo))
+    done = "listed again" if undo else "archived; `archive --undo` takes their names or ids"
+    output.say(f"{plural(len(moved), 'run')} {done}")
 
 
 def rm(

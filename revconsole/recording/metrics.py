@@ -1,5 +1,6 @@
 """Metrics: turns what a program logs into events: our names, declarations on first use, epochs where something was evaluated."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ class LoggedMetrics:
                 number if type(number) is float else float(number() if callable(number) else number)
             )
             values[name.name] = value = value * name.factor
-            if value > SURELY_PERCENT and name.name.endswith("_accuracy"):
+            if SURELY_PERCENT < value < math.inf and name.name.endswith("_accuracy"):
                 self._doubt(str(theirs), value)
             validated = validated or name.name in self._validating
         if not values:

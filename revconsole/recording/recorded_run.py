@@ -100,9 +100,12 @@ class RecordedRun:
         if at:
             metrics.update(at)
             step = metrics.pop("step", None) if step is None else step
-        self._step = self._step + 1 if step is None else int(step)
-        if not 0 <= self._step < MOST_STEPS:
-            raise ValueError(f"step {self._step} is not between 0 and 2**62")
+        here = self._step + 1 if step is None else int(step)
+        if not 0 <= here < MOST_STEPS:
+            raise ValueError(f"step {here} is not between 0 and 2**62")
+        if step is not None and here != step:
+            self.say("a step is a whole number and is cut to one; parts of an epoch are `epoch=`")
+        self._step = here
         for name, value in metrics.items():
             if type(value) is not float:
                 metrics[name] = self._taken(name, value)

@@ -135,10 +135,11 @@ def test_a_bad_tag_name_or_note_is_refused_before_anything_changes(run, store, o
 
 def test_an_archived_run_is_left_out_unless_it_is_asked_for(run, store):
     kept, away = add(store, "kept"), add(store, "away")
-    assert run("archive", "away").err == "1 run archived\n"
+    assert run("archive", "away").err.startswith("1 run archived")
     assert [row[0] for row in table(run("ls"))[1:]] == [kept]
     assert [row[0] for row in table(run("ls", "--where", "archived=true"))[1:]] == [away]
-    run("archive", away, "--undo")
+    assert (run("archive", "away").code, run("archive", "@1", "--undo").code) == (2, 2)
+    assert run("archive", "kept", "away", "--undo").err == "1 run listed again\n"
     assert len(table(run("ls"))) == 3
 
 

@@ -165,6 +165,20 @@ def test_without_a_step_the_next_one_is_meant_and_further_counters_are_axes(stor
     assert [axes.place(found, "tokens")(step) for step in (10, 11)] == [1000.0, 1500.0]
 
 
+def test_a_step_that_is_refused_or_cut_is_said_and_leaves_the_count_as_it_was(store, begin, capsys):
+    with begin() as run:
+        run.log(3, loss=4.0)
+        run.log(2**62, loss=0.0)
+        run.log(loss=3.0)
+        run.log(4.25, loss=2.0)
+        run.log(4.75, loss=1.0)
+
+    loss = only(store).series["loss"]
+    assert (loss.steps, loss.values) == ([3, 4, 4, 4], [4.0, 3.0, 2.0, 1.0])
+    said = capsys.readouterr().err
+    assert said.count("not between") == said.count("a whole number") == 1
+
+
 def test_a_run_that_goes_on_hides_what_it_overwrites(store, begin):
     run = begin()
     for step in range(1, 11):

@@ -33,10 +33,8 @@ def several(address: str, runs: Sequence[Summary], root: Path) -> list[Summary]:
         suggestion = nearest(
             address, {s.name for s in runs} | {s.plan.profile for s in runs} - {""}
         )
-        hint = suggestion if "did you mean" in suggestion else ""
-        raise NoSuchRun(
-            f"no run in {root} answers to {address!r}{hint}; `revconsole ls` lists them"
-        )
+        hint = suggestion if "did you mean" in suggestion else "; `revconsole ls` lists them"
+        raise NoSuchRun(f"no run in {root} answers to {address!r}{hint}")
     return matches[::-1]
 
 
