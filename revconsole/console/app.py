@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 DEMO = "DEMO of recorded runs"
 AWAITED = {"check", "launch", "steer", CommandPalette._GATHER_COMMANDS_GROUP}  # noqa: SLF001  it has no other name
 """Groups of workers whose result decides what the next key means."""
-LATE_SECONDS, PATIENCE_SECONDS = 0.2, 600.0
-"""Seconds between two looks at whether a slow terminal takes more; those that quitting without one waits for a step."""
+PAINT_SECONDS, LATE_SECONDS, PATIENCE_SECONDS = 0.01, 0.2, 600.0
+"""Seconds that the first frame takes to be written; between looks whether a slow terminal takes more; that quitting waits for a step."""
 
 
 class Console(LegibleApp):
@@ -54,7 +54,7 @@ class Console(LegibleApp):
     """
 
     TITLE = "revconsole"
-    CSS_PATH = "console.tcss"
+    CSS_PATH = ["opening.tcss", "console.tcss"]  # noqa: RUF012  as Textual declares it
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  as Textual declares it
     VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-tall")]  # noqa: RUF012  as above
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
@@ -81,6 +81,9 @@ class Console(LegibleApp):
         look: FirstLook | None = None,
     ) -> None:
         super().__init__()
+        self._styles = self.css_path
+        if isinstance(lab, Path):
+            self.css_path = self._styles[:1]  # all that the first frame waits for
         self._lab, self._opened, self._look = lab, tuple(opened), look
         self.config = read_config() if config is None else config
         self.banner = DEMO if demo else ""
@@ -141,8 +144,14 @@ class Console(LegibleApp):
             self._open(self._opened)
 
     def on_ready(self) -> None:
-        """Load the lab and start the reader after the first layout, so that the first paint does not wait for them."""
+        """Load the lab and start the reader, after the first paint: what runs keeps the thread waiting that writes it."""
         terminal.on_signals(self.leave)
+        if self._early is None:
+            self._go_on()
+        else:
+            self.set_timer(PAINT_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
         from revconsole.console import app_log  # what it needs loads after the first paint
 
         app_log.begin(places.console_log())
@@ -178,9 +187,7 @@ class Console(LegibleApp):
         from revconsole.console.snapshot import Live  # loaded by now
 
         self.ask_pace()
-        self._has_rows = (
-            self._has_rows or event.snapshot.complete
-        )  # which keys typed early are about
+        self._has_rows |= event.snapshot.complete  # keys that were typed early are about them
         for screen in reversed(self.screen_stack):
             if screen.children and isinstance(screen, Live):
                 screen.show_snapshot(event.snapshot)
@@ -297,6 +304,7 @@ class Console(LegibleApp):
 
     async def _cover_opening(self) -> None:
         """Show the runs screen above the first one, then handle the keys that came before it."""
+        self.stylesheet.read_all(self._styles)
         covered = isinstance(self.screen, TooSmall)
         if covered:
             await self.pop_screen()
@@ -366,16 +374,13 @@ class Console(LegibleApp):
 
     @work(thread=True, exit_on_error=False, group="quit")
     def _secure_and_exit(self, answer: str) -> None:
-        verbs = {
-            "on": self.lab.hand_all_over,
-            "stop": self.lab.stop_all,
-            "now": self.lab.end_all_now,
-        }
+        lab = self.lab
+        verbs = {"on": lab.hand_all_over, "stop": lab.stop_all, "now": lab.end_all_now}
         try:
             verbs[answer]("quit the console")
         except RevconsoleError as error:
             self.post_message(Said(str(error), "error"))
-        while answer != "now" and not self.lab.wait(0.2):
+        while answer != "now" and not lab.wait(0.2):
             if not self.is_running:
                 return
         self.call_later(self.exit, 0)

@@ -6,7 +6,7 @@ at 160x45, of which most is there already, and over a line of 64 kB a second tha
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.cells import get_character_cell_size
 from rich.console import Console
@@ -26,8 +26,7 @@ BEHIND = ""
 """The text of the second cell of a wide character."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A part of a line that begins at column `x` of line `y`."""
 
     x: int

@@ -27,7 +27,7 @@ def row(summary: Summary) -> dict[str, Any]:
         "reason": summary.reason,
         "alarm": summary.alarm or None,
         "alarm_text": summary.alarm_text or None,
-        "advice": [asdict(given) for given in summary.advice],
+        "advice": [given._asdict() for given in summary.advice],
         "profile": plan.profile,
         "study": plan.study,
         "arm": plan.arm,

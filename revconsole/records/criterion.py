@@ -1,10 +1,9 @@
 """Criterion: which of two epochs is the better one."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Criterion:
+class Criterion(NamedTuple):
     """The validation metric that decides which epoch is better."""
 
     metric: str

@@ -16,7 +16,6 @@ Every random draw is keyed by its position (`draws`), so an interrupted run comp
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -136,7 +135,7 @@ def train(
         except HandOverAsked:
             emit(HandedOver(step=progress.step, to=SUCCESSOR))
             return "handed over"
-        emit(replace(finished, weights_sha256=policy.last_weights()))
+        emit(finished._replace(weights_sha256=policy.last_weights()))
         return finished.outcome
 
 

@@ -111,7 +111,7 @@ def _on_two_ranks(record: LoggedEvent) -> LoggedEvent:
         **record.event.facts,
         "device_name": f"2 ranks on {record.event.facts['device_name']}",
     }
-    return replace(record, event=replace(record.event, facts=facts))
+    return replace(record, event=record.event._replace(facts=facts))
 
 
 def _written(store: RunStore, run_id: str, plan: Plan, events: Iterable[LoggedEvent]) -> Path:

@@ -23,8 +23,17 @@ from textual.widgets import Input
 from tests.conformance.pseudo_terminal import Screen
 
 BY_FIRST_PAINT = """
-import asyncio, json, sys
+import asyncio, dataclasses, json, sys
 from pathlib import Path
+
+made, make = [], dataclasses._process_class
+
+def counted(cls, *options):
+    made.append(cls.__module__)
+    return make(cls, *options)
+
+dataclasses._process_class = counted
+
 from revconsole.console.app import Console
 from revconsole.console import first_look
 
@@ -33,7 +42,9 @@ first_look.STATES_SECONDS = 600.0  # however slow the machine is
 def painted(self):
     ours = [m for m in sys.modules if m.startswith("revconsole.")]
     text = "".join(s.text for strip in self.screen._compositor.render_strips() for s in strip)
-    print(json.dumps([ours, [*sys.modules], text]), file=sys.__stdout__)
+    styles = [Path(source).name for source, _ in self.stylesheet.source if source.endswith("css")]
+    slow = [module for module in made if module.startswith("revconsole.")]
+    print(json.dumps([ours, [*sys.modules], text, styles, slow]), file=sys.__stdout__)
     self.call_later(self.exit, 0)
 
 Console._runs_screen = painted
@@ -71,6 +82,8 @@ BEFORE_THE_FIRST_PAINT = {
 """The rooms and modules of which the first paint may load any."""
 NOT_BEFORE = {"console.reader", "console.screens.runs", "console.widgets.live_table", "records.runs.run", "records.runs.tail", "records.runs.store"}  # fmt: skip
 """Modules in these rooms that it does not load."""
+MOST_DATACLASSES = 12
+"""How many may be made before the first paint: each takes a third of a millisecond."""
 EMPTY = {"records", "records.runs", "lab", "lab.curves", "lab.listing"}
 """Packages that hold nothing themselves."""
 
@@ -81,7 +94,7 @@ def test_the_first_paint_has_the_runs_with_states_and_a_curve_and_loads_no_setti
     recorder.finished("first run")
     command = [sys.executable, "-c", BY_FIRST_PAINT, str(store.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=surroundings())
-    ours, libraries, painted = json.loads(done.stdout.splitlines()[-1])
+    ours, libraries, painted, styles, dataclasses = json.loads(done.stdout.splitlines()[0])
 
     rooms = {name.removeprefix("revconsole.") for name in ours} - EMPTY
     assert {
@@ -94,6 +107,10 @@ def test_the_first_paint_has_the_runs_with_states_and_a_curve_and_loads_no_setti
     assert "reading runs" in painted
     assert re.search(r"✓ finished +first run +100.0 % +0\.\d+", painted)
     assert len(re.findall("[\u2801-\u28ff]", painted)) > 20, "the curve of the run under the cursor"
+    assert styles == ["opening.tcss"], "the styles of all screens take a fifth of the first frame"
+    assert len(dataclasses) <= MOST_DATACLASSES, (
+        f"named tuples are made six times as fast: {dataclasses}"
+    )
 
 
 async def test_keys_that_come_before_the_runs_screen_act_on_it_in_their_order(store, recorder):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from revconsole.records.logs.events import LoggedEvent, decode
+from revconsole.records.logs.events import Finished, LoggedEvent, Measured, decode
 from revconsole.records.runs.running import RunningSummary
 
 SHARES = (0.10, 0.25, 0.50, 0.75, 0.90)
@@ -21,7 +21,7 @@ def shown_over_true(records: Sequence[LoggedEvent], share: float) -> float | Non
 
     The time is that from the first measurement to the end.
     """
-    first = next(r for r in records if r.event.kind == "measured")
+    first = next(r for r in records if isinstance(r.event, Measured))
     began, ended = first.elapsed, records[-1].elapsed
     running, now = RunningSummary(), began
     running.begin_attempt()
@@ -54,7 +54,7 @@ def main(store: Path) -> None:
     found = []
     for log in sorted(store.glob("*/attempts/0001/events.jsonl")):
         records = [decode(line) for line in log.read_bytes().splitlines()]
-        if records[-1].event.kind != "finished":
+        if not isinstance(records[-1].event, Finished):
             continue
         found.append([shown_over_true(records, share) for share in SHARES])
         shown = "  ".join("     –" if r is None else f"{r:6.2f}" for r in found[-1])

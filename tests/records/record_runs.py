@@ -17,6 +17,7 @@ from PIL import Image
 
 from revconsole.records.logs.block import LEFT, OF_STEPS, REPORTED
 from revconsole.records.logs.events import (
+    KIND_OF,
     Answered,
     EpochFinished,
     Event,
@@ -88,7 +89,8 @@ def record(name: str, given: dict[str, Any]) -> list[Any]:
     began, found = time.process_time(), []
 
     def emit(event: Event) -> None:
-        kind = event.kind if event.kind in KEPT else "log"
+        kind = KIND_OF[type(event)]
+        kind = kind if kind in KEPT else "log"
         found.append([kind, round(time.process_time() - began, 4), kept(event)])
 
     with tempfile.TemporaryDirectory() as folder:

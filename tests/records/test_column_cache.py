@@ -44,14 +44,14 @@ steps = st.integers(0, 30)
 events = st.one_of(
     st.builds(Measured, step=steps, epoch=steps, values=values),
     st.builds(Measured, step=steps, epoch=steps, values=values),
-    st.builds(EpochFinished, epoch=steps, step=steps, values=values),
+    st.builds(EpochFinished, epoch=steps, step=steps, values=values, unpredicted=st.just(())),
     st.builds(
         Started,
         facts=st.dictionaries(st.sampled_from(["steps", "device"]), st.integers() | st.text()),
         resumed_from=st.none() | steps,
     ),
     st.builds(Answered, verb=st.sampled_from(["pause", "continue", "stop"]), by=st.just("me"), step=steps),
-    st.builds(Finished, outcome=st.just("completed"), step=steps, values=values),
+    st.builds(Finished, outcome=st.just("completed"), step=steps, values=values, eta=st.just({})),
     st.builds(Failed, reason=st.text(max_size=5)),
     st.builds(Logged, text=st.text(st.characters(exclude_categories=["Cs"]), max_size=9)),
     st.builds(Advised, level=st.just("alarm"), text=st.just("a")),

@@ -350,7 +350,7 @@ def attempt(on_oom, accumulate, folder):
     })
     folder.mkdir()
     try:
-        train(plan, lambda event: print(event.kind, event, flush=True), Control(folder),
+        train(plan, lambda event: print("event", event, flush=True), Control(folder),
               checkpoints=CheckpointStore(folder), data=folder)
     except MemoryError as error:
         print("ended", error)
@@ -380,7 +380,7 @@ def test_a_process_that_really_has_no_room(tmp_path):
     assert "train.accumulate=2 (predicted: " in reason
     assert "backward=checkpointed (predicted: " in reason
     assert "make the same batch of 192" in shrinking, done.stderr
-    assert "finished Finished(outcome='completed'" in shrinking, done.stderr
+    assert "event Finished(outcome='completed'" in shrinking, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,7 @@ def test_units_that_are_at_zero_for_two_images_are_not_called_dead(batch, said):
     watch, told = Watch(dataclasses.replace(SUBJECT, batch=batch), WatchedSoFar()), []
     for number in range(1, 60):
         event = step(number, 1.0)
-        idle = dataclasses.replace(event, values={**event.values, "dead_share": 0.5})
+        idle = event._replace(values={**event.values, "dead_share": 0.5})
         told += [advised.rule for advised in watch.check(idle)]
     assert told.count("dead units") == said
 

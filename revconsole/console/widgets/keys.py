@@ -1,8 +1,7 @@
 """Keys: the last line of a screen, with the keys that have an effect now."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from rich.style import Style
 from rich.text import Text
@@ -29,8 +28,7 @@ class Idle(Protocol):
         """The actions that would have no effect."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShownKey:
+class ShownKey(NamedTuple):
     """A key with what it does. shown: its name on the screen."""
 
     key: str

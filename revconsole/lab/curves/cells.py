@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from revconsole.lab.curves.colours import Colour
 
@@ -21,8 +20,7 @@ BLOCKS = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
 ASCII = " '.:"
 
 
-@dataclass(frozen=True, slots=True)
-class Ink:
+class Ink(NamedTuple):
     """How a text is drawn. colour: None for the colour of the axes. faint: behind everything else. filled: on a ground of the colour."""
 
     colour: Colour | None = None

@@ -18,7 +18,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import LOG_BYTES
@@ -63,8 +63,7 @@ class Stretch:
     block: MeasuredBlock = field(default_factory=MeasuredBlock)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class Chunk(NamedTuple):
     """The content of `log[start:stop]`, valid while the CRC-32 of those bytes is `crc`."""
 
     start: int

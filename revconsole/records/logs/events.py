@@ -3,41 +3,39 @@
 A line is one JSON object: `seq` (counts from 1 within an attempt), `time` (seconds since 1970), `elapsed` (seconds
 since the attempt began, by a monotonic clock), `kind`, the event's own fields, and last `crc`, the CRC-32 of every
 byte before `,"crc"`. Non-finite numbers are written as the strings "NaN", "Infinity" and "-Infinity", so the file is
-valid JSON.
+valid JSON. Events are named tuples because the console's first frame waits until their classes are made: a frozen dataclass
+takes six times as long.
 """
 
 import json
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 Direction = Literal["up", "down", "none"]
 Scalar = str | int | float | bool | None
+NOTHING: Mapping[str, float] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class Started(NamedTuple):
     """An attempt begins.
 
     facts: device, versions, parameters, fingerprint and more. resumed_from: last step of the checkpoint from which it
     continues; whatever older attempts wrote beyond that step is superseded.
     """
 
-    kind: ClassVar[str] = "started"
     facts: Mapping[str, Scalar]
     resumed_from: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricDeclared:
+class MetricDeclared(NamedTuple):
     """The declaration of a metric, which keeps old runs readable.
 
     per: "step" or "epoch". direction: which way is better. meaning: one sentence.
     """
 
-    kind: ClassVar[str] = "metric"
     name: str
     unit: str
     per: str
@@ -45,48 +43,40 @@ class MetricDeclared:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(NamedTuple):
     """Values of metrics at one optimiser step (steps count from 1 over the whole run)."""
 
-    kind: ClassVar[str] = "measured"
     step: int
     epoch: int
     values: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochFinished:
+class EpochFinished(NamedTuple):
     """An epoch ended at `step`, with the values measured once per epoch.
 
     unpredicted: numbers of the classes with five validation images or more that none was taken for, the first hundred.
     """
 
-    kind: ClassVar[str] = "epoch"
     epoch: int
     step: int
     values: Mapping[str, float]
     unpredicted: Sequence[int] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confused:
+class Confused(NamedTuple):
     """Confusion matrix of the test: `counts[i][j]` images of class i were predicted as class j."""
 
-    kind: ClassVar[str] = "confusion"
     step: int
     names: Sequence[str]
     counts: Sequence[Sequence[int]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounded:
+class Bounded(NamedTuple):
     """The model's predictions over the plane, for datasets of points; see `boundary`.
 
     points: given only in the first such event of an attempt.
     """
 
-    kind: ClassVar[str] = "boundary"
     step: int
     epoch: int
     box: Sequence[float]
@@ -99,47 +89,39 @@ class Bounded:
     tested: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Apportioned:
+class Apportioned(NamedTuple):
     """The bytes of a training step at its peak, by part; see `records.foresight.parts.MemoryParts`.
 
     of: foreseen for a backward when the run began, or measured of a step of the run by torch's allocator.
     """
 
-    kind: ClassVar[str] = "memory"
     of: Literal["foreseen", "measured"]
     backward: str
     parts: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audited:
+class Audited(NamedTuple):
     """What the audit before training found: each check by its name, level, figure and advice."""
 
-    kind: ClassVar[str] = "audit"
     checks: Sequence[Mapping[str, str]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpointed:
+class Checkpointed(NamedTuple):
     """The checkpoint of `step` is on disk as `file`, relative to the run folder."""
 
-    kind: ClassVar[str] = "checkpoint"
     step: int
     epoch: int
     file: str
     best: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advised:
+class Advised(NamedTuple):
     """A note, a warning or an alarm for the user.
 
     rule: identifies the condition. An alarm stands until a note with the same rule follows. The part before a colon
     is the word that the run's state shows. command: the command line that does what the text advises, if one does.
     """
 
-    kind: ClassVar[str] = "advice"
     level: Literal["note", "warning", "alarm"]
     text: str
     rule: str = ""
@@ -151,47 +133,38 @@ class Advised:
         return f"{self.text}: `{self.command}`" if self.command else self.text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Logged:
+class Logged(NamedTuple):
     """A line of text for the user."""
 
-    kind: ClassVar[str] = "log"
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(NamedTuple):
     """The trainer carried out a request (stop, pause or continue) from the control folder at `step`."""
 
-    kind: ClassVar[str] = "answer"
     verb: str
     by: str
     step: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandedOver:
+class HandedOver(NamedTuple):
     """The attempt ends on purpose at `step`; another process continues from its checkpoint."""
 
-    kind: ClassVar[str] = "handed-over"
     step: int
     to: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(NamedTuple):
     """The run ended early.
 
     reason: a sentence; a traceback, if there is one, is in crash.txt. cause: "memory" if memory ran out.
     """
 
-    kind: ClassVar[str] = "failed"
     reason: str
     cause: Literal["", "memory"] = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(NamedTuple):
     """The run ended well: "completed", "stopped" on request, or "pruned": stopped early by its search.
 
     by: who stopped it, or why it was stopped early. values: final metrics. weights_sha256: hash of the last step's weights and buffers in the order of the
@@ -199,13 +172,12 @@ class Finished:
     said then; only of a run that trained at one go.
     """
 
-    kind: ClassVar[str] = "finished"
     outcome: Literal["completed", "stopped", "pruned"]
     step: int
     by: str = ""
-    values: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = NOTHING
     weights_sha256: str = ""
-    eta: Mapping[str, float] = field(default_factory=dict)
+    eta: Mapping[str, float] = NOTHING
 
 
 Event = (
@@ -226,8 +198,24 @@ Event = (
     | Finished
 )
 
-KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in get_args(Event)}
-FIELDS = {cls: tuple(field.name for field in fields(cls)) for cls in KINDS.values()}
+KINDS: dict[str, type[Event]] = {
+    "started": Started,
+    "metric": MetricDeclared,
+    "measured": Measured,
+    "epoch": EpochFinished,
+    "confusion": Confused,
+    "boundary": Bounded,
+    "memory": Apportioned,
+    "audit": Audited,
+    "checkpoint": Checkpointed,
+    "advice": Advised,
+    "log": Logged,
+    "answer": Answered,
+    "handed-over": HandedOver,
+    "failed": Failed,
+    "finished": Finished,
+}
+KIND_OF = {cls: kind for kind, cls in KINDS.items()}
 WRITTEN = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 """Made once: a training waits for each line, or shares its core with what writes it."""
 READ = json.JSONDecoder().decode
@@ -260,10 +248,9 @@ def encode(record: LoggedEvent) -> bytes:
         "seq": record.seq,
         "time": round(record.time, 6),
         "elapsed": round(record.elapsed, 6),
-        "kind": event.kind,
+        "kind": KIND_OF[type(event)],
     }
-    for name in FIELDS[type(event)]:
-        body[name] = getattr(event, name)
+    body |= event._asdict()
     try:
         written = WRITTEN(body)
     except (TypeError, ValueError):  # a number that is not finite, or a mapping that is no dict

@@ -2,8 +2,8 @@
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from revconsole.records.files.shared import READABLE, force, set_mode
 
@@ -13,8 +13,7 @@ RETRY_SECONDS = 0.5
 COPY_BYTES = 2**22
 
 
-@dataclass(frozen=True, slots=True)
-class Outage:
+class Outage(NamedTuple):
     """A period, now over, in which nothing could be written: its length, its cause and the number of lines lost."""
 
     seconds: float

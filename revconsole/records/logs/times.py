@@ -11,7 +11,7 @@ excluded because it loads, compiles and allocates.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from revconsole.records.logs.block import OF_STEPS, PROBE, Mark, Marks, MeasuredBlock
 from revconsole.records.logs.events import Answered, EpochFinished, Measured
@@ -22,8 +22,7 @@ MOST_EPOCHS = 512
 """Number of latest epochs that the pace may be computed from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class End(NamedTuple):
     """One finished epoch. Times are in seconds without pauses; None means unknown.
 
     step: step of the run at its end. at: time of its end. training: seconds for the last `steps` steps. validation:

@@ -25,6 +25,7 @@ from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.files.shared import create, force, make_folder
 from revconsole.records.logs.column_cache import ColumnCacheWriter
 from revconsole.records.logs.events import (
+    KIND_OF,
     Advised,
     Checkpointed,
     DamagedLine,
@@ -372,7 +373,7 @@ def handed_over(run_folder: Path, number: int) -> bool:
 
 def last_event_ends(path: Path, kinds: tuple[type[Event], ...] = ENDINGS) -> bool:
     """Whether the last event of a log ends its attempt. kinds: the endings that count."""
-    words = tuple(f'"kind":"{cls.kind}"'.encode() for cls in kinds)
+    words = tuple(f'"kind":"{KIND_OF[cls]}"'.encode() for cls in kinds)
     return any(word in _last_line(path)[:120] for word in words)
 
 

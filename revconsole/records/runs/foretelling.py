@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.logs.events import (
@@ -52,14 +52,14 @@ class Foretelling:
     def completed(self, event: Event) -> Event:
         """The event as it is to be written; call it with every event of the attempt, in order."""
         if isinstance(event, Started):
-            event = replace(event, facts={**event.facts, **self._foreseen(event)})
+            event = event._replace(facts={**event.facts, **self._foreseen(event)})
             steps = event.facts.get("steps")
             self._steps = steps if isinstance(steps, int) else 0
             self._whole = not event.resumed_from
         elif isinstance(event, Answered):
             self._whole = self._whole and event.verb != "pause"
         elif isinstance(event, Finished):
-            return replace(event, eta=self._ratios(event))
+            return event._replace(eta=self._ratios(event))
         if self._whole and self._steps:
             self._follow(event)
         return event

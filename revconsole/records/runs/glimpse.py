@@ -9,8 +9,8 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.printable import one_line
@@ -28,8 +28,7 @@ CLOCK = 8.0
 """Seconds by the clock for each of processor time: the machine may be busy, or the files far away."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GlimpsedRow:
+class GlimpsedRow(NamedTuple):
     """A run in the first frame. state: None if there was no time to read it, and the rest with it."""
 
     id: str
@@ -107,7 +106,7 @@ def _with_state(folder: Path, row: GlimpsedRow) -> GlimpsedRow:
     try:
         return _read(folder, row)
     except UNREADABLE:
-        return replace(row, state="damaged")
+        return row._replace(state="damaged")
 
 
 def _read(folder: Path, row: GlimpsedRow) -> GlimpsedRow:
@@ -118,8 +117,7 @@ def _read(folder: Path, row: GlimpsedRow) -> GlimpsedRow:
     steps, queued = running.facts.get("steps"), None
     if state == "queued":
         queued = read_queued(folder / LAUNCH)
-    return replace(
-        row,
+    return row._replace(
         state=state,
         alarm=running.alarm,
         place=queued.place if queued else 0.0,

@@ -4,7 +4,6 @@ Without pydantic, because it is imported into the programs of others.
 """
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,8 @@ MODES = {"": 0o700, "group": 0o750, "all": 0o755}
 
 def new_id() -> str:
     """An id that no run has."""
+    import secrets  # only to make a run: it loads OpenSSL, which the console's first frame need not wait for
+
     return "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
 
 
@@ -52,7 +53,7 @@ def make_root(root: Path) -> None:
 def new_folder(root: Path, run_id: str, fill: Callable[[Path], None]) -> None:
     """Create the folder of a run, whole or not at all. fill: writes what is in it. Raises OSError, and UnknownName."""
     mode = folder_mode(os.environ.get(SHARE, ""))
-    hidden = root / f".new-{run_id}-{secrets.token_hex(4)}"
+    hidden = root / f".new-{run_id}-{new_id()}"
     try:
         make_root(root)
         make_folder(hidden, mode)

@@ -9,8 +9,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from revconsole.errors import RevconsoleError, StoreError
 from revconsole.records.files import bounded
@@ -33,8 +33,7 @@ class BadNote(RevconsoleError):  # noqa: N818  the name says what happened
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notes:
+class Notes(NamedTuple):
     """What a user added to a run. name: empty for the name that the run was launched with."""
 
     name: str = ""
@@ -46,8 +45,7 @@ class Notes:
 NOTHING = Notes()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
+class Edit(NamedTuple):
     """A change of the notes of a run; None leaves a part as it is.
 
     name: empty for the name that the run was launched with. note: empty for no note. add, remove: tags.
@@ -107,7 +105,7 @@ def change(folder: Path, edit: Edit) -> Notes:
             after = _changed(before, edit)
             if after != before:
                 _set_aside(folder)
-                write_json(folder / FILE, {"format": FORMAT, **asdict(after)})
+                write_json(folder / FILE, {"format": FORMAT, **after._asdict()})
     except OSError as error:
         raise StoreError(f"cannot write {folder / FILE}: {error.strerror}") from None
     return before
@@ -118,7 +116,7 @@ def put_back(folder: Path, notes: Notes) -> None:
     try:
         with _alone(folder):
             _set_aside(folder)
-            write_json(folder / FILE, {"format": FORMAT, **asdict(notes)})
+            write_json(folder / FILE, {"format": FORMAT, **notes._asdict()})
     except OSError as error:
         raise StoreError(f"cannot write {folder / FILE}: {error.strerror}") from None
 
@@ -159,8 +157,7 @@ def _changed(before: Notes, edit: Edit) -> Notes:
     tags = tuple(sorted({*before.tags, *edit.add} - set(edit.remove)))
     if len(tags) > MOST_TAGS:
         raise BadNote(f"a run has at most {MOST_TAGS} tags, not {len(tags)}")
-    return replace(
-        before,
+    return before._replace(
         tags=tags,
         name=before.name if edit.name is None else edit.name,
         note=before.note if edit.note is None else edit.note,

@@ -8,9 +8,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import RECORD_BYTES
@@ -21,8 +20,7 @@ FILE = "plan.json"
 FORMAT = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanFile:
+class PlanFile(NamedTuple):
     """What a run's plan.json holds. created: seconds since 1970. why: what is wrong with it; empty if nothing is, and only then
     are the others what was written.
     """

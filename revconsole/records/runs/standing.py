@@ -1,8 +1,7 @@
 """Standing: the words for how a run stands, and what rules have said of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 State = Literal[
     "queued", "starting", "running", "stalled", "pausing", "paused", "stopping",
@@ -14,8 +13,7 @@ ENDED: frozenset[str] = frozenset(
 """States that only a resume can change."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenAdvice:
+class GivenAdvice(NamedTuple):
     """What a rule said of a run at a step; see `Advised`."""
 
     level: Literal["note", "warning", "alarm"]

@@ -10,7 +10,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ def _packed(entries: Mapping[str, CachedRow]) -> dict[str, Any]:
 
     def listed(row: Summary) -> list[Any]:
         columns = [getattr(row, name) for name in COLUMNS]
-        columns[ADVICE] = [asdict(given) for given in row.advice]
+        columns[ADVICE] = [given._asdict() for given in row.advice]
         place = named.setdefault(tuple(row.metrics), len(named))
         columns[METRICS] = [place, packed(list(row.metrics.values()))]
         columns[CURVE] = packed(row.loss_curve)

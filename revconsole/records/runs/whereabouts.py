@@ -4,8 +4,8 @@
 """
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from revconsole.records.files import bounded, clock
 from revconsole.records.files.bounded import NOTE_BYTES
@@ -31,8 +31,7 @@ MEANINGS = {
 """What the most frequent of Slurm's reasons mean."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whereabouts:
+class Whereabouts(NamedTuple):
     """What Slurm said of a job: its state and reason in Slurm's words, and its node; empty where there is none."""
 
     job: str
@@ -55,7 +54,7 @@ def read_whereabouts(run_folder: Path) -> Whereabouts | None:
     """What is known; None if nothing is."""
     try:
         body = json.loads(bounded.read(run_folder / FILE, NOTE_BYTES))
-        return Whereabouts(**{key: str(body.get(key, "")) for key in Whereabouts.__slots__})
+        return Whereabouts(**{key: str(body.get(key, "")) for key in Whereabouts._fields})
     except UNREADABLE:
         return None
 
@@ -63,7 +62,7 @@ def read_whereabouts(run_folder: Path) -> Whereabouts | None:
 def write_whereabouts(run_folder: Path, found: Whereabouts) -> None:
     """Write it if it is new. Raises OSError."""
     if read_whereabouts(run_folder) != found:
-        write_json(run_folder / FILE, asdict(found))
+        write_json(run_folder / FILE, found._asdict())
 
 
 def of_queued(run_folder: Path, job: str) -> str:

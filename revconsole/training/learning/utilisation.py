@@ -8,8 +8,6 @@ operation of the model is counted, all of its weights train, and it learns from 
 done than are counted.
 """
 
-from dataclasses import replace
-
 from revconsole.records.logs.block import REPORTED
 from revconsole.records.logs.events import Event, Measured, MetricDeclared, Scalar
 from revconsole.training.checks import cost
@@ -68,7 +66,7 @@ def utilised(event: Event, seconds: float | None) -> Event:
     speed = event.values.get(SPEED)
     if speed is None:
         return event
-    return replace(event, values={**event.values, MFU.name: speed * seconds})
+    return event._replace(values={**event.values, MFU.name: speed * seconds})
 
 
 def _all_train(state: TrainingState) -> bool:
