@@ -8,12 +8,14 @@ from rich.style import Style
 from textual.color import Color
 from textual.filter import LineFilter
 
-WEIGHTS = 0.2126, 0.7152, 0.0722
-"""Shares of red, green and blue in the luminance of WCAG 2.1; Textual's own filter weighs the encoded values instead."""
+from revconsole.lab.curves.colours import luminance
 
 
 class Grey(LineFilter):
-    """Paints in greys, for the monochrome theme: curves and pictures have colours of their own."""
+    """Paints in greys, for the monochrome theme: curves and pictures have colours of their own.
+
+    Textual's own filter weighs the encoded values instead of what `luminance` weighs.
+    """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The segments in greys."""
@@ -29,13 +31,8 @@ def _in_grey(style: Style) -> Style:
 def _grey(colour: RichColor | None) -> RichColor | None:
     if colour is None or colour.is_default:
         return None
-    light = sum(w * _linear(v / 255) for w, v in zip(WEIGHTS, colour.get_truecolor(), strict=True))
-    level = round(255 * _encoded(light))
+    level = round(255 * _encoded(luminance(colour.get_truecolor())))
     return RichColor.from_rgb(level, level, level)
-
-
-def _linear(value: float) -> float:
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
 
 def _encoded(light: float) -> float:

@@ -20,7 +20,7 @@ PARTS = (
     ("░", "temporary", ("temporaries", "batch")),
 )
 """What a bar is made of: its letter, its meaning, and the parts of the foresight."""
-NAMES, SIZES, LARGEST = 14, 11, 10
+NAMES, SIZES, LARGEST = 14, 11, 15
 SHARE = 0.05
 """Least share of the device's memory that a bar shows as such; smaller ones are shown beside one another."""
 
@@ -106,10 +106,10 @@ def _memory(prospect: Prospect, width: int, styles: PanelStyles) -> Iterator[Tex
     which = f"largest of {prospect.runs} runs" if prospect.runs > 1 else ""
     free = "" if worst.memory is None else f" in {figures.gibibytes(worst.memory)} free"
     yield _heading(f"memory of a step of {worst.micro_batch:,}{free}", which)
-    room = max(width - NAMES - SIZES - LARGEST - 17, 8)
+    room = max(width - NAMES - SIZES - LARGEST - 13, 8)
     most = max(step.peak_bytes for step in steps)
     whole = most if worst.memory is None or most < SHARE * worst.memory else max(most, worst.memory)
-    head = f"{'':<{NAMES + 1 + room}}{'peak':>{SIZES}}{'largest batch':>{LARGEST + 4}}"
+    head = f"{'':<{NAMES + 1 + room}}{'peak':>{SIZES}}{'largest batch':>{LARGEST}}"
     yield Text(head, style="dim")
     for step in steps:
         yield _bar(step, worst, room, whole, styles)

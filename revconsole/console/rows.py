@@ -1,5 +1,6 @@
 """Rows: the columns of the runs table that fit a width, and the cells of a run or a group."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,7 +9,7 @@ from rich.text import Text
 from revconsole.console import states
 from revconsole.console.colours import muted, themed
 from revconsole.console.run_list import ListedRow
-from revconsole.console.widgets.live_table import TableColumn
+from revconsole.console.widgets.live_table import TableColumn, spaced
 from revconsole.lab.curves.cells import usual_marker
 from revconsole.lab.format import cells as width_of
 from revconsole.lab.listing.fields import RunField, named
@@ -81,10 +82,11 @@ def _curve(row: ListedRow, width: int = CURVE) -> str:
     return sparkline(values, width, MARKER)
 
 
+NAME = _special(0, "name", "name", LEAST_NAME, lambda row: row.run.name)
 FIRST = (
     _special(0, "mark", "", 1, lambda _: ""),
     _special(0, "state", "state", 10, lambda row: row.run.state),
-    _special(0, "name", "name", LEAST_NAME, lambda row: row.run.name),
+    NAME,
 )
 USUAL: tuple[RowColumn, ...] = (
     _of_field(1, "scheme", 8),
@@ -106,6 +108,8 @@ USUAL: tuple[RowColumn, ...] = (
     _of_field(15, "id", 8),
 )
 
+DEAR = 7
+"""Rank from which a column is worth less than the room between columns."""
 PROGRAM = _of_field(1, "program", 12)
 """The column for what recorded a run, where another program recorded some."""
 
@@ -116,7 +120,9 @@ def columns(
     telling: Sequence[RunField],
     chosen: Sequence[RunField] | None = None,
 ) -> list[RowColumn]:
-    """The columns that fit into `width` cells, in display order.
+    """The columns that fit into `width` cells, in display order; the time left only if a run has some.
+
+    What no column takes goes to the name, then to a second empty cell between columns, then to the curve.
 
     telling: the settings that tell the runs apart, which come first. chosen: the columns that a user chose instead.
     """
@@ -124,6 +130,7 @@ def columns(
     runs = [row.run for row in rows]
     if chosen is None:
         shown = {field.key for field in telling}
+        shown |= {"eta"} if all(run.ended for run in runs) else set()
         usual = [_widened(each, grouped=grouped) for each in USUAL if each.column.key not in shown]
         by = [PROGRAM] if any(run.program for run in runs) else []
         offered = [*FIRST, *by, *(_made(field, rows, 1) for field in telling), *usual]
@@ -135,12 +142,16 @@ def columns(
     if chosen is None and telling:
         short_names = [width_of(_short_name(row) or one_line(row.run.name)) for row in rows]
         least = min(LEAST_NAME, max(SHORTEST_NAME, *short_names))
-    kept = _fitting(offered, width - 1 - (least - LEAST_NAME))
+    dear = DEAR if chosen is None else math.inf
+    kept = _fitting(offered, width - 1 - (least - LEAST_NAME), dear)
     spare = width - 1 - sum(each.column.width + 1 for each in kept) - (least - LEAST_NAME)
     wanted = min(longest, MOST_NAME)
-    short = chosen is None and telling and wanted > least + spare
+    short = chosen is None and telling and wanted > least + spare - (len(kept) - len(FIRST))
     name = least if short else max(least, min(wanted, least + spare))
-    curve = min(MOST_CURVE, CURVE + spare - (name - least))
+    spare -= name - least
+    apart = spaced([each.column for each in kept], spare, FIRST.index(NAME))
+    curve = min(MOST_CURVE, CURVE + spare - sum(column.after for column in apart))
+    kept = [replace(each, column=column) for each, column in zip(kept, apart, strict=True)]
     return [_sized(_sized(each, "name", name), "loss_curve", curve) for each in kept]
 
 
@@ -230,12 +241,12 @@ def _sized(each: RowColumn, key: str, width: int) -> RowColumn:
     return replace(each, column=replace(each.column, width=width))
 
 
-def _fitting(offered: Sequence[RowColumn], room: int) -> list[RowColumn]:
-    """The columns that fit; those with the same rank from left to right."""
+def _fitting(offered: Sequence[RowColumn], room: int, dear: float) -> list[RowColumn]:
+    """The columns that fit; those with the same rank from left to right, and those from the rank `dear` on only if all stand apart."""
     kept: list[RowColumn] = []
     for each in sorted(offered, key=lambda each: each.rank):
         room -= each.column.width + 1
-        if room < 0:
+        if room < (len(kept) if each.rank >= dear else 0):
             break
         kept.append(each)
     return [each for each in offered if each in kept]

@@ -1,13 +1,14 @@
 """Study rows: studies as rows of a list, and one study as arms by seeds."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from revconsole.console import states
 from revconsole.console.colours import muted, themed
-from revconsole.console.widgets.live_table import TableColumn
+from revconsole.console.widgets.live_table import TableColumn, spaced
 from revconsole.lab import format as shown
 from revconsole.lab.board import ArmStanding, Share, StudyEntry, View
 from revconsole.lab.report.table import accuracy
@@ -26,14 +27,18 @@ SEED_WIDTH = 10
 def list_columns(entries: Sequence[StudyEntry], width: int) -> list[TableColumn]:
     """The columns of the list; the title gets the width that is left."""
     name = min(MOST_STUDY, max((cell_len(entry.name) for entry in entries), default=LEAST_NAME))
-    fixed = name + 1 + 2 * 9 + 8
-    return [
+    room = width - 2 - (name + 1 + 2 * 9 + 8)
+    longest = max((cell_len(entry.title) for entry in entries), default=0)
+    columns = [
         TableColumn(key="name", label="study", width=name, right=False),
         TableColumn(key="full", label="full", width=8),
         TableColumn(key="quick", label="quick", width=8),
         TableColumn(key="from", label="from", width=7, right=False),
-        TableColumn(key="title", label="question", width=max(20, width - fixed - 2), right=False),
+        TableColumn(key="title", label="question", width=max(20, room), right=False),
     ]
+    apart = spaced(columns, room - min(longest, room - 1))
+    title = max(20, room - sum(column.after for column in apart))
+    return [*apart[:-1], replace(apart[-1], width=title)]
 
 
 def list_rows(entries: Sequence[StudyEntry], variables: Variables) -> list[Row]:
@@ -83,8 +88,12 @@ def arm_columns(view: View, width: int) -> list[TableColumn]:
     if room < 0:
         name = max(LEAST_NAME, name + room)
     kept = extra[: max(0, room) // 9]
-    name = max(name, min(longest, name + room - 9 * len(kept)))
-    return [TableColumn(key="arm", label="arm", width=name, right=False), result, *kept, *seeds]
+    room -= 9 * len(kept)
+    wider = max(name, min(longest, name + room))
+    columns = [
+        TableColumn(key="arm", label="arm", width=wider, right=False), result, *kept, *seeds,
+    ]  # fmt: skip
+    return spaced(columns, room - (wider - name))
 
 
 def arm_rows(view: View, columns: Sequence[TableColumn], variables: Variables) -> list[Row]:

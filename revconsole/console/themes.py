@@ -24,19 +24,24 @@ COLOURS = {
 """A colour for each of `SLOTS`. The monochrome theme tells states apart by their signs and words alone."""
 MUTED = {"dark": "#9aa4ad", "light": "#59626a", "contrast": "#e0e0e0", "mono": "#a8a8a8"}
 """Colours of text that stands back."""
+MONO = {"input-selection-background": "#4a4a4a"}
 CONTRAST = {"footer-key-foreground": "#ffd500"}
-THUMBS = {"dark": "#3b4854", "light": "#b9c0bb", "contrast": "#8c8c8c", "mono": "#5a5a5a"}
-"""Colours of what is dragged in a scrollbar, on the ground of what it scrolls, and of the frames of panes."""
+FRAMES = {"dark": "#3b4854", "light": "#b9c0bb", "contrast": "#8c8c8c", "mono": "#5a5a5a"}
+"""Colours of the frames of panes."""
+THUMBS = {"dark": "#65727d", "light": "#878e89", "contrast": "#8c8c8c", "mono": "#6c6c6c"}
+"""Colours of what is dragged in a scrollbar, on the ground of what it scrolls: 3 to 1 or more."""
 
 
 def _theme(name: str, colours: tuple[str, ...]) -> Theme:
     slots: dict[str, Any] = dict(zip(SLOTS, colours, strict=True))
     ground, thumb, held = slots["surface"], THUMBS[name], slots["primary"]
     variables = {
-        "text-muted": MUTED[name], "border-blurred": THUMBS[name],
+        "boost": slots["boost"],  # Textual has none of its own where there is a panel
+        "text-muted": MUTED[name], "border-blurred": FRAMES[name],
         "scrollbar": thumb, "scrollbar-hover": held, "scrollbar-active": held, "scrollbar-background": ground,
         "scrollbar-background-hover": ground, "scrollbar-background-active": ground, "scrollbar-corner-color": ground,
     }  # fmt: skip
+    variables |= MONO if name == "mono" else {}
     variables |= CONTRAST if name == "contrast" else {}
     return Theme(f"revconsole-{name}", dark=name != "light", variables=variables, **slots)
 

@@ -198,8 +198,10 @@ def _beginning(text: str, width: int) -> str:
 def told_apart(names: Sequence[str], width: int) -> list[str]:
     """Each name in at most `width` cells, shortened where most names stay distinct.
 
-    The names of a grid's runs differ in several places: `demo-bdia-learning_rate0.01-s1`.
+    The names of a grid's runs differ in several places: `demo-bdia-learning_rate0.01-s1`. Words that all long names
+    share go first: `0: learning_rate 0.1, depth 2` and `1: learning_rate 0.3, depth 2` become `0: …0.1, …` and `1: …0.3, …`.
     """
+    names = _without_shared(names, width)
     long = {name for name in names if cells(name) > width}
     heads = sorted(range(max(width, 1)), key=lambda head: abs(2 * head + 1 - width))
 
@@ -209,6 +211,39 @@ def told_apart(names: Sequence[str], width: int) -> list[str]:
     best = next((head for head in heads if remain(head) == len(long)), None)
     best = max(heads, key=remain) if best is None else best
     return [shortened(name, width, head=best) for name in names]
+
+
+def _without_shared(names: Sequence[str], width: int) -> Sequence[str]:
+    """The names without the words that all of those wider than `width` have in the same places, if that leaves them distinct.
+
+    An ellipsis stands for them, as long as the names fit with it.
+    """
+    long = {name: name.split() for name in names if cells(name) > width}
+    places = list(zip(*long.values(), strict=False))
+    same = [len(set(words)) == 1 for words in places]
+    if len(long) < 2 or len({len(words) for words in long.values()}) > 1 or all(same):
+        return names
+    forms = [{name: form(words, same) for name, words in long.items()} for form in FORMS]
+    short = next((f for f in forms if all(cells(text) <= width for text in f.values())), forms[-1])
+    return (
+        [short.get(name, name) for name in names] if len({*short.values()}) == len(long) else names
+    )
+
+
+def _elided(words: Sequence[str], same: Sequence[bool]) -> str:
+    """The words, an ellipsis before each that follows shared ones."""
+    kept = [
+        f"{ELLIPSIS * (n > 0 and same[n - 1])}{word}" for n, word in enumerate(words) if not same[n]
+    ]
+    return " ".join([*kept, *([ELLIPSIS] if same[-1] else [])])
+
+
+def _bare(words: Sequence[str], same: Sequence[bool]) -> str:
+    return " ".join(word for word, shared in zip(words, same, strict=True) if not shared)
+
+
+FORMS = (_elided, _bare, lambda words, same: _bare(words, same).replace(",", ""))
+"""Ways to leave out shared words, the plainest first."""
 
 
 def shortened_path(path: str, width: int) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from revconsole.lab.curves.units import unit_of, worded
+from revconsole.records.printable import plural
 from revconsole.records.runs.run import LogLine, Run
 
 OF_AN_EPOCH = (
@@ -53,6 +54,13 @@ def heading(shown: int, *, least: str = "log", words: str = "") -> str:
         "; what a run in a terminal writes is not kept" if least == OUTPUT else ""
     )
     return asked and f"log: {asked}" + ("" if shown else none)
+
+
+def counted(every: Sequence[LogLine]) -> str:
+    """How many lines there are, and how many of them are warnings and alarms."""
+    urgent = {level: sum(line.level == level for line in every) for level in ("warning", "alarm")}
+    parts = [plural(number, level) for level, number in urgent.items() if number]
+    return " · ".join([plural(len(every), "line"), *parts])
 
 
 def at(every: Sequence[LogLine], wall: float) -> int | None:

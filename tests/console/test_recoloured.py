@@ -2,12 +2,13 @@
 
 import pytest
 from rich.text import Text
+from textual.app import App
 
 from revconsole.console import tabs
 from revconsole.console.colours import themed
 from revconsole.console.screens.launch import LaunchScreen
 from revconsole.console.widgets.log_view import LogView
-from revconsole.console.widgets.panes import Title
+from revconsole.console.widgets.panes import PaneHeading, Title
 from revconsole.console.widgets.prospect_panel import ProspectPanel
 from revconsole.records.logs.events import Advised
 
@@ -58,6 +59,17 @@ async def test_tabs_and_figures_of_the_form_take_the_colours_of_a_theme_that_is_
                 == [True, False]
             )
         )
+
+
+async def test_a_heading_takes_another_colour_with_the_same_words():
+    class Alone(App):
+        def compose(self):
+            yield PaneHeading(Text("log: alarms", style="red"))
+
+    async with Alone().run_test() as pilot:
+        heading = pilot.app.query_one(PaneHeading)
+        heading.say(Text("log: alarms", style="blue"))
+        assert heading._words.style == "blue"
 
 
 async def test_levels_of_the_log_take_the_colours_of_a_theme_that_is_chosen(opened, advised):

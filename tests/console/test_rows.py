@@ -7,6 +7,7 @@ import pytest
 
 from revconsole.console import rows, states
 from revconsole.console.run_list import ListedRow, RunList
+from revconsole.console.widgets.live_table import TableColumn, spaced
 from revconsole.lab.listing.fields import named
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings.plan import Plan
@@ -47,13 +48,38 @@ def shown(runs, width):
 def test_columns_never_take_more_than_the_width(runs):
     for width in range(60, 200):
         columns, _ = shown(runs, width)
-        assert sum(each.column.width + 1 for each in columns) <= width
+        assert sum(each.column.width + 1 + each.column.after for each in columns) <= width
         assert {each.column.label for each in columns} >= ESSENTIAL
 
 
 def test_eighty_columns_show_test_accuracy_curve_and_time_left_too():
-    columns, _ = shown(GRID[:1], 80)
+    columns, _ = shown([run(state="running")], 80)
     assert {each.column.label for each in columns} >= ESSENTIAL | {"test %", "loss", "ETA"}
+
+
+def test_time_left_is_a_column_only_while_a_run_has_some():
+    for runs, there in ((GRID, False), ([*GRID, run(state="queued")], True)):
+        assert ("ETA" in {each.column.label for each in shown(runs, 200)[0]}) is there
+
+
+def test_columns_stand_apart_as_far_as_there_is_room_first_where_a_number_meets_a_text():
+    columns = [
+        TableColumn(key=key, label=key, width=4, right=key in "bd") for key in ("a", "b", "c", "d")
+    ]
+    after = {spare: [c.after for c in spaced(columns, spare, 1)] for spare in (-1, 0, 1, 2)}
+    assert after == {-1: [0] * 4, 0: [0] * 4, 1: [0, 1, 0, 0], 2: [0, 1, 1, 0]}
+
+
+def test_further_columns_come_only_where_all_stand_apart_and_the_first_two_never_move():
+    usual = shown(GRID, 80)[0]
+    for width in range(80, 240):
+        columns = shown(GRID, width)[0]
+        after = [each.column.after for each in columns]
+        assert after[:2] == [0, 0]
+        assert len(columns) <= len(usual) + 1 or set(after[2:-1]) == {1}
+    chosen = [named(name) for name in ("lr", "kept", "peak", "time", "age", "id", "host")]
+    tight = rows.columns(RunList().rows(GRID), 103, (), chosen)
+    assert [each.column.key for each in tight[3:]] == [field.key for field in chosen]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -35,6 +35,20 @@ RUN = told(
 )
 
 
+def test_large_parts_are_in_gib_in_bars_letters_and_heading():
+    many = told(
+        step("foreseen", "stored", parameters=2_048.0 * MIB, kept=16_384.0 * MIB),
+        step("measured", "reversible", parameters=2_048.0 * MIB, kept=4_096.0 * MIB),
+    )
+    shown = figure(subject(BY_PART, (many,)), (many,), Frame(width=80))
+    lines = bars.drawn(shown, 80, 12, marker="ascii").lines
+    text = "\n".join("".join(words for words, _ in line) for line in lines)
+    assert shown.y_label == "GiB"
+    assert "18.00" in text
+    assert "weights 2.00" in text
+    assert "measured 6.00" in legend.headings(shown, [])[0][1][0]
+
+
 def drawn(width=60, height=8, runs=(RUN,), marker="ascii"):
     shown = figure(subject(BY_PART, runs), runs, Frame(width=width))
     lines = bars.drawn(shown, width, height, marker=marker).lines

@@ -7,7 +7,7 @@ import pytest
 from rich.color import Color, ColorSystem
 
 from revconsole.console.themes import COLOURS, SLOTS
-from revconsole.lab.curves.colours import ON_DARK, ON_LIGHT, palette
+from revconsole.lab.curves.colours import ON_DARK, ON_LIGHT, legible_on, luminance, palette
 
 VISION = {
     "usual": np.eye(3),
@@ -30,6 +30,13 @@ APART = 9.5
 """Least CIEDE2000 difference of two curves; 1 is just seen where patches touch, and curves are thin."""
 LEGIBLE = 4.5
 """Least contrast of text by WCAG 2.1: the letters and legends of curves have their colour."""
+
+
+def test_black_or_white_can_be_read_on_any_colour():
+    grounds = itertools.product((0, 85, 119, 128, 170, 255), repeat=3)
+    for ground in grounds:
+        light, own = (luminance(c) + 0.05 for c in (legible_on(ground), ground))
+        assert max(light, own) / min(light, own) >= 4.5
 
 
 def linear(colour):

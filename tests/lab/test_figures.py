@@ -36,6 +36,21 @@ def decimate(steps, values, columns):
     return [steps[i] for i, _ in kept], [y for _, y in kept], [steps[i] for i in bad]
 
 
+def test_sizes_that_would_have_five_digits_are_in_gib_the_whole_figure():
+    mib = 2.0**20
+    small, large = run(resident_bytes=[900 * mib]), run(resident_bytes=[18_432 * mib, 9_216 * mib])
+    for runs, unit, ys, words in (
+        ([small], "MiB", [900.0], "900.0"),
+        ([large], "GiB", [18.0, 9.0], "18.00"),
+        ([small, large], "GiB", [900 / 1024], "0.88"),
+    ):
+        shown = figure(PROCESS_MEMORY, runs, Frame(width=40))
+        assert shown.y_label == unit
+        assert list(shown.curves[0].ys) == ys
+        assert worded(ys[0], unit) == words
+    assert worded(1.5, "GiB", signed=True) == "+1.50"
+
+
 def run(name="a", **columns):
     summary = Summary(id="aaaaaaaa", name=name, state="running", plan=Plan(name=name), created=0.0)
     series = {}

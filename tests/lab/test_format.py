@@ -109,6 +109,17 @@ def test_the_runs_of_a_grid_are_told_apart_where_they_differ(width):
     assert all(len(name) <= width for name in short)
 
 
+def test_names_lose_the_words_that_they_share_not_those_in_which_they_differ():
+    trials = [f"{n}: learning_rate {n / 1000}, dropout 0.1, depth {n}" for n in (1, 2)]
+    best = "best, trial 2"
+    assert shown.told_apart([*trials, best], 26) == [
+        "1: …0.001, …1", "2: …0.002, …2", best,
+    ]  # fmt: skip
+    assert shown.told_apart(trials, 10) == ["1: 0.001 1", "2: 0.002 2"]
+    assert shown.told_apart(["the one run", "the one run", "a"], 8)[0] == "the… run"
+    assert shown.told_apart(["one very long name", "a very long name of it"], 9)[1] != "…it"
+
+
 PATH = "/home/somebody/text/question/profiles/studies/tiny.toml"
 
 

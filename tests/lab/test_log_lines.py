@@ -60,6 +60,13 @@ def test_a_log_that_is_not_shown_whole_says_by_what_and_that_no_line_is_left():
     )
 
 
+def test_the_lines_are_counted_and_what_is_urgent_of_them():
+    alarm = LogLine(time=1012.0, level="alarm", text="nan")
+    assert log_lines.counted([alarm]) == "1 line · 1 alarm"
+    assert log_lines.counted(log_lines.lines(RUN)).endswith("lines · 1 warning")
+    assert log_lines.counted(()) == "0 lines"
+
+
 def test_what_the_processes_wrote_is_a_source_of_its_own():
     written = LogLine(time=1012.0, level="log", text="UserWarning: validation", source="output")
     every = log_lines.lines(replace(RUN, output=(written,)))

@@ -58,7 +58,7 @@ class Ask(Newest, ModalScreen[str]):
                 Horizontal() if len(self._choices) <= MOST_ABREAST else Vertical(classes="answers")
             ):
                 for choice in self._choices:
-                    label = Text.assemble(f"{choice.label} ", (f"[{choice.key}]", "dim"))
+                    label = Text.assemble(f"{choice.label} ", (f"[{choice.key}]", "not bold"))
                     yield Button(label, id=f"answer-{choice.key}", compact=True)
 
     def on_mount(self) -> None:

@@ -18,7 +18,7 @@ from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import CURSOR, ChartGrid, PlottingScreen
 from revconsole.console.snapshot import Snapshot, WantedByScreen
 from revconsole.console.widgets.keys import KeyBar
-from revconsole.console.widgets.live_table import LiveTable, TableColumn
+from revconsole.console.widgets.live_table import LiveTable, TableColumn, spaced
 from revconsole.console.widgets.panes import Title, Words
 from revconsole.console.widgets.plot_view import Emphasis, PlotView
 from revconsole.console.widgets.trade_off_view import TradeOffs
@@ -341,7 +341,8 @@ def _columns(
     ]
     taken = [column.width + 1 for column in (letter, *others)]
     name = name_width(longest, [width - 2 - sum(taken[: n + 1]) for n in range(len(taken))])
-    return [letter, TableColumn(key="name", label="name", width=name, right=False), *others]
+    columns = [letter, TableColumn(key="name", label="name", width=name, right=False), *others]
+    return spaced(columns, width - 2 - sum(taken) - 1 - name, 1)
 
 
 def _as_wide(key: str, label: str, texts: Sequence[str]) -> TableColumn:

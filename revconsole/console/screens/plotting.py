@@ -18,7 +18,7 @@ from revconsole.console.screens.steering import SteeringScreen
 from revconsole.console.snapshot import WantedFigure
 from revconsole.console.view_state import config_of, views_of
 from revconsole.console.widgets.plot_area import PlotArea
-from revconsole.console.widgets.plot_view import Emphasis, PlotView
+from revconsole.console.widgets.plot_view import NOT_YET, Emphasis, PlotView
 from revconsole.lab.curves import cursor, subjects
 from revconsole.lab.curves.figures import Figure
 from revconsole.lab.curves.units import unit_of, worded
@@ -148,16 +148,20 @@ class PlottingScreen(SteeringScreen):
             view.display = number < visible
 
     def show_figures(
-        self, newest: Mapping[str, Figure], *, absent: Mapping[str, str] | None = None
+        self,
+        newest: Mapping[str, Figure],
+        *,
+        absent: Mapping[str, str] | None = None,
+        usual: str = NOT_YET,
     ) -> None:
-        """Draw the newest figures, by chart. absent: the sentence for a subject of which nothing can be measured."""
+        """Draw the newest figures, by chart. absent: the sentence for a subject of which nothing can be measured, else `usual`."""
         emphasis = self.emphasis()
         for view, metric in zip(self.views, self.charts.visible(self._room), strict=True):
             view.show_figure(
                 newest.get(str(view.id)),
                 emphasis,
                 title=metric.replace("_", " "),
-                absent=(absent or {}).get(metric, "nothing measured yet"),
+                absent=(absent or {}).get(metric, usual),
             )
 
     def figures(self) -> list[Figure]:

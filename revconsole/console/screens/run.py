@@ -21,7 +21,7 @@ from revconsole.console.widgets.boundary_view import BoundaryView
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.log_view import LogView
 from revconsole.console.widgets.panes import Facts, PaneHeading, Title, Words
-from revconsole.console.widgets.plot_view import PlotView
+from revconsole.console.widgets.plot_view import NOT_YET, PlotView
 from revconsole.console.widgets.prompt import Prompt
 from revconsole.lab import log_lines
 from revconsole.lab.curves import axes, cursor, subjects
@@ -105,12 +105,17 @@ class RunScreen(PlottingScreen):
         self.query_one(Title).say(run.summary.name, run.id)
         self._suit(run)
         measured = any(series.length for series in run.series.values())
-        self.set_class(run.summary.ended and not measured, "-bare")
+        idle = run.summary.ended or run.summary.state == "queued"
+        self.set_class(idle and not measured, "-bare")
         self.query_one(BoundaryView).show_boundary(run.boundary)
         self.query_one("#status", Words).show_text(status(run, self.app.theme_variables))
         self.query_one(Facts).show_pairs(pairs(run))
         self._show_log(run)
-        self.show_figures(snapshot.figures, absent={"loss": NO_LOSS} if run.plan.fitted else {})
+        self.show_figures(
+            snapshot.figures,
+            absent={"loss": NO_LOSS} if run.plan.fitted else {},
+            usual="not measured before the run ended" if run.summary.ended else NOT_YET,
+        )
         self._read_out(run)
 
     def _suit(self, run: Run) -> None:
@@ -140,11 +145,13 @@ class RunScreen(PlottingScreen):
             step = self._step(self.charts.cursor)
             wall = run.times.wall(step) if step is not None else None
         log, heading = self.query_one(LogView), self.query_one("#log-heading", PaneHeading)
-        log.show_lines(log_lines.lines(run), wall=wall)
+        every = log_lines.lines(run)
+        log.show_lines(every, wall=wall)
         heading.set_class(bool(log.heading), "-chosen")
         warned = themed(self.app.theme_variables, "text-warning")
         chosen = Text(one_line(log.heading), style=warned)
-        heading.say(chosen if log.heading else Text("log", style="bold"))
+        whole = Text.assemble(("log", "bold"), f"  {log_lines.counted(every)}")
+        heading.say(chosen if log.heading else whole)
 
     def _step(self, x: float) -> int | None:
         """The step at a place on the axis, by the curve with the most points."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar, Literal, Self
 
 from rich.text import Text
@@ -22,10 +23,25 @@ class TableColumn:
     """Whether cells are aligned on the right, as for numbers."""
     strong: bool = False
     """Whether the heading is bold, as that of the column the table is sorted by."""
+    after: int = 0
+    """Empty cells on its right, beside the one on the left of the next column."""
+
+
+def spaced(columns: Sequence[TableColumn], spare: int, first: int = 0) -> list[TableColumn]:
+    """The columns with a second empty cell between them, as far as `spare` cells go; none before the column `first`.
+
+    Without room for all, only where a number stands before a text, which the eye would read as one.
+    """
+    places = list(range(first, len(columns) - 1))
+    if spare < len(places):
+        pairs = list(pairwise(columns))
+        meeting = [n for n in places if pairs[n][0].right and not pairs[n][1].right]
+        places = meeting[: max(spare, 0)]
+    return [replace(each, after=int(n in places)) for n, each in enumerate(columns)]
 
 
 class LiveTable(DataTable[Text]):
-    """A table with a cursor of rows or of cells. Every column has one empty cell on its left."""
+    """A table with a cursor of rows or of cells. Every column has an empty cell on its left, and what `after` asks for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", id="table.open"),
@@ -71,7 +87,8 @@ class LiveTable(DataTable[Text]):
         self.clear(columns=True)
         self._shown.clear()
         for column in columns:
-            self.add_column(_heading(column), width=column.width + 1, key=column.key)
+            width = column.width + 1 + column.after
+            self.add_column(_heading(column), width=width, key=column.key)
         if rows and all(len(cells) == len(columns) for cells in rows.values()):
             self.set_rows(list(rows.items()))
             self.select(selected)
@@ -148,7 +165,6 @@ def _heading(column: TableColumn) -> Text:
     label = Text(
         column.label,
         style="bold" if column.strong else "",
-        justify="right" if column.right else "left",
         no_wrap=True,
     )
     return _cell(label, column)
@@ -159,8 +175,5 @@ def _cell(text: Text, column: TableColumn) -> Text:
     cell = text.copy()
     cell.truncate(column.width, overflow="ellipsis")
     cell.no_wrap = True
-    if column.right:
-        cell.justify = "right"
-    else:
-        cell.pad_left(1)
+    cell.pad_left(1 + (column.width - cell.cell_len if column.right else 0))
     return cell

@@ -1,5 +1,6 @@
 """LogView: the log of a run, to search and to choose a time from; advice begins with its severity."""
 
+import re
 import time
 from collections.abc import Sequence
 
@@ -14,6 +15,10 @@ from revconsole.records.runs.run import LogLine
 
 LEAST_ROOM, EDGES = 24, 3
 """Fewest cells of a line, and those that blanks and the scrollbar take beside it."""
+UNIT = re.compile(r"(?<=\d) (?=%|[KMG]iB\b|nats\b|pp\b|min\b|h\b|s\b)")
+"""The blank before a unit, where no line is broken."""
+UNBROKEN = "\u2800"
+"""A blank that is no white space to whoever breaks lines."""
 COLOURS = {"note": "text-accent", "warning": "text-warning", "alarm": "text-error"}
 
 
@@ -98,5 +103,8 @@ class LogView(OptionList):
         if text.cell_len <= self._room():
             return text
         first, rest = text.divide([indent])
+        rest.plain = UNIT.sub(UNBROKEN, rest.plain)
         lines = rest.wrap(self.app.console, self._room() - indent)
+        for line in lines:
+            line.plain = line.plain.replace(UNBROKEN, " ")
         return first.append_text(Text(f"\n{'':{indent}}").join(lines))

@@ -107,7 +107,7 @@ class PaneHeading(Words):
 
     def say(self, text: Text) -> None:
         """Show one line."""
-        if text != self._words:
+        if self._words is None or text != self._words or text.style != self._words.style:
             self.show_text(text, layout=False)
             self._frame()
 

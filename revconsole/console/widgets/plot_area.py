@@ -14,9 +14,9 @@ from textual.widget import Widget
 
 from revconsole.lab.curves.canvas import PlottedFigure
 from revconsole.lab.curves.cells import Ink, Line
-from revconsole.lab.curves.colours import as_style, mixed
+from revconsole.lab.curves.colours import as_style, legible_on, mixed
 
-FAINT = 0.4
+FAINT = 0.5
 """Share of its colour that a faint text keeps over the background."""
 WHEEL = 0.8
 """Share of the axis that is left when the wheel zooms in by one notch."""
@@ -129,7 +129,7 @@ def _style(ink: Ink, ground: Color, foreground: str) -> Style:
     plain = ground.ansi is not None
     colour = ink.colour if plain or not ink.faint else mixed(ink.colour, ground.rgb, FAINT)
     if ink.filled and not plain:
-        over = foreground if ink.faint else back
+        over = as_style(legible_on(colour)) if ink.faint else back
         return Style(color=over, bgcolor=as_style(colour))
     return Style(color=as_style(colour), bgcolor=back, dim=plain and ink.faint, reverse=ink.filled)
 

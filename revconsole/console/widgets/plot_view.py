@@ -23,6 +23,7 @@ from revconsole.lab.curves.figures import Curve, Figure
 from revconsole.lab.curves.scales import Scale
 from revconsole.lab.format import fitted
 
+NOT_YET = "nothing measured yet"
 LEAST_HEIGHT = 4
 """Rows from which a plot is drawn under its heading."""
 LEAST_WIDTH, EDGES = 16, 3
@@ -55,7 +56,7 @@ class PlotView(Vertical, can_focus=True):
         super().__init__(id=id)
         self._title = title
         self._figure: Figure | None = None
-        self._absent = "nothing measured yet"
+        self._absent = NOT_YET
         self._emphasis = Emphasis()
         self._picture: PlottedFigure | None = None
         self._curves: tuple[object, PlottedFigure] | None = None
@@ -105,7 +106,7 @@ class PlotView(Vertical, can_focus=True):
         emphasis: Emphasis | None = None,
         *,
         title: str = "",
-        absent: str = "nothing measured yet",
+        absent: str = NOT_YET,
     ) -> None:
         """Draw `figure`. title: shown while there is none. absent: the sentence shown in place of curves."""
         emphasis = emphasis or Emphasis()

@@ -6,7 +6,7 @@ from textual.widgets import Input
 class Prompt(Input):
     """A text field that is hidden until it is opened."""
 
-    DEFAULT_CSS = "Prompt { display: none; height: 1; background: $boost; }"
+    DEFAULT_CSS = "Prompt { display: none; height: 1; }"
 
     def open(self) -> None:
         """Show and focus the field."""

@@ -19,7 +19,7 @@ from revconsole.records.printable import one_line
 Option = tuple[str, str]
 """Label and value of a choice."""
 NAME_WIDTH, VALUE_WIDTH = 20, 24
-LEAST_REMARK = 12
+LEAST_REMARK = 20
 """Cells below which a remark says nothing; the line for the row at hand has all of it."""
 CHOICE = "▾"
 """Marks a value that is chosen from a list."""

@@ -13,7 +13,7 @@ from revconsole.lab.curves.colours import ON_DARK, Palette, of_curve
 from revconsole.lab.curves.figures import Figure
 from revconsole.lab.curves.parts import MEASURED, SHORT, WORDS, MemoryBar
 from revconsole.lab.curves.scales import Scale
-from revconsole.lab.curves.units import MEBIBYTES, MIB, worded
+from revconsole.lab.curves.units import sized, worded
 
 FILLED = {"braille": "█", "block": "█", "ascii": "#"}
 MOST_NAME, TOTAL, LEGEND = 14, 9, 3
@@ -36,22 +36,23 @@ def drawn(
     gutter = min(max(names, 1), MOST_NAME, width // 3) + 2
     columns = max(1, width - gutter - TOTAL)
     most = max((bar.total for bar in figure.bars), default=0.0) or 1.0
+    unit, each = sized(most)
     blank: Line = [(" " * width, Ink())]
     apart = [blank] if height >= 2 * len(figure.bars) - 1 + LEGEND else []
     lines: list[Line] = []
     for bar in figure.bars[:height]:
         name = shown.shortened(bar.name, gutter - 2).ljust(gutter - 1)
-        total = worded(bar.total / MIB, MEBIBYTES).rjust(TOTAL)
+        total = worded(bar.total / each, unit).rjust(TOTAL)
         cells = _cells(bar, columns, most, marker, colours)
         lines += [*(apart if lines else []), [(f" {name}", Ink()), *cells, (total, Ink())]]
     room = height - len(lines)
     if figure.bars and room > 0:
         spaced = [blank] if room > LEGEND else []
-        lines += [*spaced, *_legend(figure.bars[0], width, room - len(spaced), colours)]
+        lines += [*spaced, *_legend(figure, width, room - len(spaced), colours)]
     if len(figure.bars) == 1 and figure.bars[0].name == MEASURED and len(lines) + 2 <= height:
         lines += [blank, [(f" {UNFORESEEN}"[:width].ljust(width), Ink())]]
     lines += [blank] * (height - len(lines))
-    scale = Scale(0.0, most / MIB)
+    scale = Scale(0.0, most / each)
     return PlottedFigure(
         lines=lines, vertical=scale, horizontal=scale, first=gutter, columns=columns
     )
@@ -72,13 +73,14 @@ def _cells(bar: MemoryBar, columns: int, most: float, marker: Marker, colours: P
     return [*line, (" " * (columns - filled), Ink())]
 
 
-def _legend(bar: MemoryBar, width: int, rows: int, colours: Palette) -> list[Line]:
-    """What the letters mean, with the bytes of a bar, in the longest form that fits into so many rows."""
-    sized = {part: worded(size / MIB, MEBIBYTES) for part, size in bar.parts}
+def _legend(figure: Figure, width: int, rows: int, colours: Palette) -> list[Line]:
+    """What the letters mean, with the bytes of the first bar, in the longest form that fits into so many rows."""
+    unit, each = sized(max(bar.total for bar in figure.bars))
+    sizes = {part: worded(size / each, unit) for part, size in figure.bars[0].parts}
     forms = [
-        [(part, f"{LETTERS[part]} {WORDS[part]} {size}") for part, size in sized.items()],
-        [(part, f"{LETTERS[part]} {_short(part)} {size}") for part, size in sized.items()],
-        [(part, f"{LETTERS[part]} {_short(part)}") for part in sized],
+        [(part, f"{LETTERS[part]} {WORDS[part]} {size}") for part, size in sizes.items()],
+        [(part, f"{LETTERS[part]} {_short(part)} {size}") for part, size in sizes.items()],
+        [(part, f"{LETTERS[part]} {_short(part)}") for part in sizes],
     ]
     laid = [_wrapped(form, width, colours) for form in forms]
     return next((lines for lines in laid if len(lines) <= rows), laid[-1][: max(rows, 0)])

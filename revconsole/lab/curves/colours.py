@@ -25,6 +25,11 @@ FEW_ON_LIGHT: tuple[Colour, ...] = (
 )  # fmt: skip
 """The same for a light ground."""
 Palette = tuple[Colour, ...]
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+SHARES = 0.2126, 0.7152, 0.0722
+"""Of red, green and blue in the luminance."""
+MIDDLE = 0.179
+"""Luminance m on which black and white stand out alike: 1.05 / (m + 0.05) = (m + 0.05) / 0.05."""
 
 
 def palette(*, dark: bool, few: bool = False) -> Palette:
@@ -51,6 +56,20 @@ def mixed(colour: Colour, ground: Colour, share: float) -> Colour:
         round(share * c + (1 - share) * g) for c, g in zip(colour, ground, strict=True)
     )
     return red, green, blue
+
+
+def luminance(colour: Colour) -> float:
+    """How light a colour is, from 0 to 1, by WCAG 2.1."""
+    linear = (
+        v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
+        for v in (c / 255 for c in colour)
+    )
+    return sum(share * value for share, value in zip(SHARES, linear, strict=True))
+
+
+def legible_on(ground: Colour) -> Colour:
+    """Black or white, whichever stands out more: at least 4.5 to 1 on any ground."""
+    return BLACK if luminance(ground) > MIDDLE else WHITE
 
 
 class ColourPlaces:

@@ -11,7 +11,7 @@ from revconsole.lab.curves.parts import MemoryBar
 from revconsole.lab.curves.points import CurvePoints, PointReading
 from revconsole.lab.curves.smoothing import Average
 from revconsole.lab.curves.subjects import FigureSubject
-from revconsole.lab.curves.units import MEBIBYTES, unit_of
+from revconsole.lab.curves.units import MEBIBYTES, MIB, sized, unit_of
 from revconsole.lab.curves.viewport import WHOLE, Viewport
 from revconsole.records.logs.columns import NOWHERE, Pyramid
 from revconsole.records.logs.events import MetricDeclared
@@ -122,17 +122,19 @@ def figure(chosen: FigureSubject, runs: Sequence[Run], frame: Frame) -> Figure:
     logarithmic = chosen.logarithmic if frame.logarithmic is None else frame.logarithmic
     low, high = axes.extent(runs, frame.horizontal)
     left, right = frame.view.window(low, high)
+    unit, times = _sized(chosen, runs, subjects.unit(chosen, runs))
     curves: list[Curve] = []
     shown = runs[:1] if chosen.by_block else runs
     for arm in bands.arms(shown) if frame.united else [(run,) for run in shown]:
         for member, (name, word) in enumerate(chosen.metrics):
-            curves += _of_arm(arm, name, frame, (left, right), _Naming(word, member, len(runs) > 1))
+            drawing = _Drawing(word, member, several=len(runs) > 1, times=times)
+            curves += _of_arm(arm, name, frame, (left, right), drawing)
     if logarithmic:
         curves = [replace(curve, dropped=_dropped(curve)) for curve in curves]
     return Figure(
         title=chosen.title,
         x_label=axes.WORDS.get(frame.horizontal, frame.horizontal.replace("_", " ")),
-        y_label=subjects.unit(chosen, runs),
+        y_label=unit,
         curves=tuple(curves),
         logarithmic=logarithmic,
         logarithmic_x=frame.logarithmic_x,
@@ -160,28 +162,41 @@ def _shortages(chosen: FigureSubject, runs: Sequence[Run], frame: Frame) -> tupl
 
 
 @dataclass(frozen=True, slots=True)
-class _Naming:
-    """How curves of a metric are called. several: whether runs have to be told apart."""
+class _Drawing:
+    """How curves of a metric are called and drawn. several: whether runs have to be told apart. times: what values are multiplied with."""
 
     word: str
     member: int
     several: bool
+    times: float
+
+
+def _sized(chosen: FigureSubject, runs: Sequence[Run], unit: str) -> tuple[str, float]:
+    """The unit of a figure: of sizes by the largest of them; and what values in the usual unit are multiplied with."""
+    if unit != MEBIBYTES:
+        return unit, 1.0
+    found = [s for run in runs for name, _ in chosen.metrics if (s := _series(run, name))]
+    sizes = [s.pyramid.extremes(0, s.length).high for s in found]
+    if chosen.by_part:
+        sizes = [bar.total for bar in parts.bars(runs)]
+    unit, each = sized(max(sizes, default=0.0))
+    return unit, MIB / each
 
 
 def _of_arm(
-    arm: Sequence[Run], name: str, frame: Frame, window: tuple[float, float], naming: _Naming
+    arm: Sequence[Run], name: str, frame: Frame, window: tuple[float, float], drawing: _Drawing
 ) -> list[Curve]:
     """The curves of one metric: of the mean of several runs, or of each run if there is none."""
     pairs = [(run, series) for run in arm if (series := _series(run, name)) and series.length]
     mean = bands.mean([series for _, series in pairs]) if len(pairs) > 1 else None
     if mean is None:
-        return [_of_run(run, series, frame, window, naming) for run, series in pairs]
+        return [_of_run(run, series, frame, window, drawing) for run, series in pairs]
     run = max(pairs, key=lambda pair: pair[1].length)[0]
-    curve = _of_run(run, mean, frame, window, naming)
+    curve = _of_run(run, mean, frame, window, drawing)
     place = axes.place(run, frame.horizontal)
     alike = replace(frame, smoothing=curve.weight)
-    members = [_points(each, series, place, alike)[0] for each, series in pairs]
-    label = f"{arm_name(run.summary)} {naming.word}".strip()
+    members = [_points(each, series, place, alike, drawing.times)[0] for each, series in pairs]
+    label = f"{arm_name(run.summary)} {drawing.word}".strip()
     return [
         replace(
             curve,
@@ -195,12 +210,13 @@ def _of_arm(
 
 
 def _of_run(
-    run: Run, series: Series, frame: Frame, window: tuple[float, float], naming: _Naming
+    run: Run, series: Series, frame: Frame, window: tuple[float, float], drawing: _Drawing
 ) -> Curve:
-    points, weight = _points(run, series, axes.place(run, frame.horizontal), frame)
-    curve = _curve(points, frame, window, member=naming.member, weight=weight)
-    label = _label(run, series, naming.word, several=naming.several)
-    return _named(curve, run, label, naming.word)
+    place = axes.place(run, frame.horizontal)
+    points, weight = _points(run, series, place, frame, drawing.times)
+    curve = _curve(points, frame, window, member=drawing.member, weight=weight)
+    label = _label(run, series, drawing.word, several=drawing.several)
+    return _named(curve, run, label, drawing.word)
 
 
 def _dropped(curve: Curve) -> int:
@@ -222,7 +238,9 @@ def _label(run: Run, series: Series, word: str, *, several: bool) -> str:
     return " ".join(part for part in (run.summary.name if several else "", of) if part)
 
 
-def _points(run: Run, series: Series, place: axes.Place, frame: Frame) -> tuple[CurvePoints, float]:
+def _points(
+    run: Run, series: Series, place: axes.Place, frame: Frame, times: float
+) -> tuple[CurvePoints, float]:
     """The points of a series as they are drawn, and the weight of the past in their smoothing."""
     peak_of = subjects.PEAK_OF.get(series.metric.name)
     weight = 0.0
@@ -236,7 +254,7 @@ def _points(run: Run, series: Series, place: axes.Place, frame: Frame) -> tuple[
         drawn=None if column is None else column.values,
         pyramid=series.pyramid if column is None else column.pyramid,
         place=place,
-        scale=unit_of(series.metric)[1],
+        scale=times * unit_of(series.metric)[1],
         ordered=axes.ordered(frame.horizontal),
         end=place(axes.newest(run)),
     )

@@ -8,7 +8,7 @@ from revconsole.lab import format as shown
 from revconsole.lab.curves import axes, heat, parts
 from revconsole.lab.curves.canvas import Mark
 from revconsole.lab.curves.figures import Curve, Figure
-from revconsole.lab.curves.units import MEBIBYTES, MIB, RELATIVE, worded
+from revconsole.lab.curves.units import RELATIVE, sized, worded
 from revconsole.records.printable import one_line
 
 SHORT = {"validation": "val", "reconstruction": "rebuilt", "kept for backward": "kept"}
@@ -91,7 +91,8 @@ def _totals(figure: Figure) -> list[str]:
     measured, foreseen = known.get(parts.MEASURED), known.get(parts.FORESEEN)
     if measured is None:
         return ["  by part"]
-    last = worded(measured / MIB, MEBIBYTES)
+    unit, each = sized(max(known.values()))
+    last = worded(measured / each, unit)
     if foreseen is None:
         return [f"  by part · measured {last}", f"  measured {last}"]
     off = f"foreseen {100 * (foreseen / measured - 1):+.1f} %" if measured else ""
