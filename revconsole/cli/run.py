@@ -57,13 +57,12 @@ def run(
         resume=resume,
     )
     try:
-        started = StartedCommand.start(command, wanted, metrics)
+        started = StartedCommand.start(command, wanted, metrics, named=bool(name.strip()))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise NotStarted(f"{command[0]!r} cannot be started: {why}") from None
-    recorded = started.writer.await_run(5.0)
-    if recorded is not None:
-        output.say(f"run {recorded.id} ({wanted.name})")
+    if started.writer.run is not None:
+        output.say(f"run {started.writer.run.id} ({wanted.name})")
     raise typer.Exit(started.follow())
 
 

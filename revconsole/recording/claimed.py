@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from revconsole.recording.handed import OfferedRun
 from revconsole.records.files import bounded, clock
 from revconsole.records.files.bounded import RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
@@ -30,7 +31,7 @@ SILENT_SECONDS, LOOK_SECONDS = 20.0, 0.2
 class WantedRecord:
     """What is to be recorded: the name, the settings as they were given, the program that trains, and where the store is.
 
-    resume: go on with the newest run of that name, if there is one.
+    resume: go on with the newest run of that name, if there is one. offered: a run that waits for this program, and is taken first.
     """
 
     name: str
@@ -38,6 +39,7 @@ class WantedRecord:
     program: str
     store: Path
     resume: bool = False
+    offered: OfferedRun | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,10 @@ def store_folder(store: str | os.PathLike[str] | None) -> Path:
 
 def claimed(wanted: WantedRecord) -> ClaimedRun:
     """The run, new or found again, with an attempt of its own. Raises RevconsoleError and OSError."""
+    if wanted.offered is not None:
+        attempt = wanted.offered.taken(wanted.name, wanted.settings, LAUNCHER)
+        if attempt is not None:
+            return ClaimedRun(attempt=attempt, goes_on=attempt.number > 2)
     found = next(_earlier(wanted), None) if wanted.resume else None
     if found is None:
         run_id = new_id()

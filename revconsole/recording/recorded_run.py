@@ -168,7 +168,8 @@ class RecordedRun:
             while writer.paused():
                 time.sleep(LOOK_SECONDS)
             writer.put(Answered(verb="continue", by=pause.by, step=self._step))
-        return writer.stop is not None
+        writer.obeyed = writer.stop is not None
+        return writer.obeyed
 
     @_quiet(None)
     def finish(self, error: BaseException | None = None) -> None:

@@ -4,17 +4,20 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from revconsole.errors import said
 from revconsole.recording.claimed import WantedRecord, store_folder
+from revconsole.recording.handed import offered
 from revconsole.recording.recorded_run import RecordedRun
 from revconsole.recording.writer import RecordWriter
 from revconsole.records.logs.events import Scalar
 
 PROGRAM = "revconsole.record"
-RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+RANKS = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID", "LOCAL_RANK")
 """Environment variables by which launchers number the processes of one training."""
+TASKS = "SLURM_STEP_NUM_TASKS"
+"""Environment variable by which srun says how many processes it started."""
 LONGEST_COMMAND = 300
 
 
@@ -27,6 +30,7 @@ def record(
     steps: int | None = None,
     facts: Mapping[str, Scalar] | None = None,
     program: str = PROGRAM,
+    ranks: Literal["first", "each"] = "first",
 ) -> RecordedRun:
     """Begin to record a run of this program; use it in a `with`, or end it by `finish`.
 
@@ -34,12 +38,12 @@ def record(
     store: the folder of runs; REVCONSOLE_STORE, else `./runs`. resume: go on with the newest recorded run of that name, or begin
     it if there is none; the first step that is logged then supersedes what was recorded from there on, or a number says
     after which step it goes on. steps: how many there will be, for the time that is left. facts: `parameters`, `device` and
-    whatever else is known once. program: who trains, as lists show it.
+    whatever else is known once. program: who trains, as lists show it. ranks: whether of several processes that a launcher
+    numbers only the first records, or each a run of its own.
 
-    Returns at once and never raises: what is wrong is said once on standard error, and the training goes on. Of several
-    ranks only the first records.
+    Returns at once and never raises: what is wrong is said once on standard error, and the training goes on.
     """
-    if not _first_rank():
+    if ranks == "first" and not _first_rank():
         return RecordedRun(None)
     try:
         wanted = WantedRecord(
@@ -48,6 +52,7 @@ def record(
             program=program,
             store=store_folder(store),
             resume=resume is not False,
+            offered=offered(None if store is None else store_folder(store)),
         )
         after = None if isinstance(resume, bool) else int(resume)
         return RecordedRun(RecordWriter(wanted, _facts(steps, facts), after))
@@ -57,8 +62,15 @@ def record(
 
 
 def _first_rank() -> bool:
-    rank = next((os.environ[name] for name in RANKS if os.environ.get(name)), "0")
-    return rank == "0"
+    numbered = next((name for name in RANKS if os.environ.get(name)), "")
+    if os.environ.get(numbered, "0") != "0":
+        return False
+    if numbered == "SLURM_PROCID" and os.environ.get(TASKS, "1") != "1":
+        sys.stderr.write(
+            f"revconsole: this is the first of {os.environ[TASKS]} tasks, and alone is recorded; "
+            'where each trains for itself, give record(…, ranks="each")\n'
+        )
+    return True
 
 
 def _facts(steps: int | None, facts: Mapping[str, Scalar] | None) -> dict[str, Scalar]:

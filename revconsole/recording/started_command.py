@@ -1,22 +1,26 @@
 """Started command: any command as a run: its output kept and shown, metrics picked from its lines, stopped and paused from the console."""
 
+import errno
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from revconsole.errors import said
 from revconsole.recording.claimed import ClaimedRun, WantedRecord
+from revconsole.recording.handed import offer
 from revconsole.recording.metrics import LoggedValues
 from revconsole.recording.printed_metrics import PrintedMetrics
-from revconsole.recording.recorded_run import END_SECONDS, MEMORY
+from revconsole.recording.recorded_run import END_SECONDS, MEMORY, READY_SECONDS
 from revconsole.recording.writer import RecordWriter
 from revconsole.records.files.shared import READABLE, set_mode
 from revconsole.records.given import GivenValue
@@ -74,28 +78,46 @@ class StartedCommand:
         self._step = self._kept = self._signals = 0
         self._rest, self._last, self._asked_by, self._paused_by = b"", "", "", ""
         self._signalled, self._paused, self._counts = 0.0, False, False
+        self._asked_at = 0.0
 
     @classmethod
     def start(
-        cls, words: Sequence[str], wanted: WantedRecord, metrics: PrintedMetrics
+        cls, words: Sequence[str], wanted: WantedRecord, metrics: PrintedMetrics, *, named: bool
     ) -> "StartedCommand":
-        """Start the command in a process group of its own, and its run. Raises OSError if it cannot be started."""
-        former = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:  # what this process ignores, as one in the background does, the command would ignore too
-            process = cls._opened(words)
-        finally:
-            signal.signal(signal.SIGINT, former)
-        writer = RecordWriter(wanted, {"command": " ".join(words)[:300]}, None, pid=process.pid)
+        """Start the run, and the command in a process group of its own. named: whether a person has named the run.
+
+        Raises OSError if the command cannot be started; there is no run then, or one that failed.
+        """
+        if shutil.which(words[0]) is None:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        writer = RecordWriter(wanted, {"command": " ".join(words)[:300]}, None, offers=True)
+        run = writer.await_run(READY_SECONDS)
+        try:
+            process = cls._opened(words, offer(run.attempt.run_folder, named=named) if run else {})
+        except (OSError, ValueError) as error:
+            writer.close(Failed(reason=f"cannot be started: {said(error)}"), "", END_SECONDS)
+            raise
+        writer.sample(process.pid)
         return cls(process, writer, metrics)
 
+    @classmethod
+    def _opened(
+        cls, words: Sequence[str], environment: Mapping[str, str]
+    ) -> "subprocess.Popen[bytes]":
+        former = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:  # what this process ignores, as one in the background does, the command would ignore too
+            return cls._popen(words, environment)
+        finally:
+            signal.signal(signal.SIGINT, former)
+
     @staticmethod
-    def _opened(words: Sequence[str]) -> "subprocess.Popen[bytes]":
+    def _popen(words: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(  # noqa: S603  the user's own command, no shell
             words,
             stdin=subprocess.DEVNULL if sys.stdin.isatty() else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
             process_group=0,
         )
 
@@ -158,7 +180,7 @@ class StartedCommand:
 
     def _obey(self) -> None:
         """Pass on what the console asks for."""
-        if self.writer.stop is not None and not self._signals:
+        if self.writer.stop is not None and not self._signals and self._is_due():
             self._asked_by = self.writer.stop.by
             self._ask_to_end()
         if self._signals and time.monotonic() - self._signalled > PATIENCE_SECONDS:
@@ -170,6 +192,12 @@ class StartedCommand:
         self._send(signal.SIGSTOP if paused else signal.SIGCONT)
         verb = "pause" if paused else "continue"
         self.writer.put(Answered(verb=verb, by=self._paused_by, step=self._step))
+
+    def _is_due(self) -> bool:
+        """Whether the command is to be signalled now; one that records itself has been asked, and is left time."""
+        self._asked_at = self._asked_at or time.monotonic()
+        waits = time.monotonic() - self._asked_at < PATIENCE_SECONDS or self.writer.obeyed
+        return not (self.writer.handed and waits)
 
     def _ask_to_end(self) -> None:
         number = ENDING[min(self._signals, len(ENDING) - 1)]

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from revconsole.errors import AlreadyClaimed, RevconsoleError, said
 from revconsole.recording.claimed import ClaimedRun, WantedRecord, claimed
+from revconsole.recording.handed import end_for, obey, obeyed
 from revconsole.recording.metrics import LoggedMetrics, LoggedValues
 from revconsole.recording.process_samples import ProcessSamples
 from revconsole.records.logs.events import (
@@ -22,6 +23,7 @@ from revconsole.records.logs.events import (
     Event,
     Failed,
     Finished,
+    HandedOver,
     Logged,
     Scalar,
     Started,
@@ -44,8 +46,8 @@ Entry = LoggedValues | Event | Job
 
 
 class RecordWriter:
-    """Writes one run in a thread of its own. facts: of the attempt. resumed_from: the step after which it goes on, if it is known. pid: of
-    the process that is sampled, if not this one.
+    """Writes one run in a thread of its own. facts: of the attempt. resumed_from: the step after which it goes on, if it is known. offers:
+    whether the run is handed over to a program that asks for it; from then on only work on the disk is done, and its requests are seen.
     """
 
     def __init__(
@@ -53,10 +55,11 @@ class RecordWriter:
         wanted: WantedRecord,
         facts: dict[str, Scalar],
         resumed_from: int | None,
-        pid: int | None = None,
+        *,
+        offers: bool = False,
     ) -> None:
         self._wanted, self._facts, self._resumed_from = wanted, facts, resumed_from
-        self._pid = pid
+        self._samples, self._offers = ProcessSamples(), offers
         self._entries: deque[Entry] = deque()
         self._lost = 0
         self._metrics = LoggedMetrics()
@@ -73,6 +76,10 @@ class RecordWriter:
         """A request to stop that somebody has made."""
         self.pause: Request | None = None
         """A request to pause that nobody has taken back."""
+        self.obeyed = False
+        """Whether the program knows that it is to stop."""
+        self.handed = False
+        """Whether another program writes the run now."""
         self._thread = threading.Thread(target=self._work, name="revconsole-record", daemon=True)
         self._thread.start()
 
@@ -82,6 +89,10 @@ class RecordWriter:
             self._entries.append(entry)
         else:
             self._lost += 1
+
+    def sample(self, pid: int) -> None:
+        """Sample another process than this one."""
+        self._samples = ProcessSamples(pid)
 
     def paused(self) -> bool:
         """Whether the run is to wait: somebody asked for it, and neither took it back nor asked to stop."""
@@ -132,28 +143,28 @@ class RecordWriter:
             return claimed(replace(self._wanted, resume=False))
 
     def _write(self, run: ClaimedRun) -> None:
-        samples, control = ProcessSamples(self._pid), Control(run.attempt.run_folder, run.attempt)
+        control = Control(run.attempt.run_folder, run.attempt)
         if not run.goes_on or self._resumed_from is not None:
             self._begin(run, self._resumed_from)
         asked = 0.0
         while not self._stopping.wait(PERIOD_SECONDS):
-            self._drain(run, samples)
-            if time.monotonic() - asked > REQUEST_SECONDS:
+            self._drain(run)
+            if time.monotonic() - asked > (0.0 if self._offers else REQUEST_SECONDS):
                 asked = time.monotonic()
-                if not control.heartbeat():
+                if not self.handed and not control.heartbeat():
                     self.say("the run was deleted or goes on elsewhere: nothing more is recorded")
                     return
-                self._ask(control)
-        self._drain(run, samples)
+                self._ask(run, control)
+        self._drain(run)
         self._finish(run, control)
-        samples.close()
+        self._samples.close()
 
     def _begin(self, run: ClaimedRun, resumed_from: int | None) -> None:
         """Write that the attempt begins, which other events wait for."""
         self._began, self._step = True, resumed_from or 0
         run.attempt.emit(Started(facts=self._facts, resumed_from=resumed_from))
 
-    def _drain(self, run: ClaimedRun, samples: ProcessSamples) -> None:
+    def _drain(self, run: ClaimedRun) -> None:
         """Write what waits, then how the process is."""
         for left in reversed(range(len(self._entries))):
             entry = self._entries.popleft()
@@ -162,12 +173,12 @@ class RecordWriter:
                     self._begin(run, max(0, entry.step - 1))
                 self._step = entry.step
                 if not left:  # the last of a report has the memory, by which its time is known
-                    entry = entry._replace(values={**entry.values, **samples.of_report()})
+                    entry = entry._replace(values={**entry.values, **self._samples.of_report()})
             self._held.extend(self._events(entry, run))
             if len(self._held) > MOST_HELD:
                 self._write_held(run)
         self._held.extend(
-            self._metrics.sample(self._step, samples.of_machine() if self._step else {})
+            self._metrics.sample(self._step, self._samples.of_machine() if self._step else {})
         )
         self._complain()
         self._write_held(run)
@@ -190,7 +201,7 @@ class RecordWriter:
     def _write_held(self, run: ClaimedRun) -> None:
         """Write the events by one call of the system: at each the training's thread takes Python's lock, and this one awaits it."""
         if self._began and self._held:
-            run.attempt.emit_all(self._held)
+            run.attempt.emit(*self._held)
             self._held.clear()
 
     def _complain(self) -> None:
@@ -205,12 +216,23 @@ class RecordWriter:
                 self.say(sentence)
                 self._held.append(Advised(level="warning", text=sentence))
 
-    def _ask(self, control: Control) -> None:
-        """Look for requests of the console and the command line."""
-        for request in control.pending():
+    def _ask(self, run: ClaimedRun, control: Control) -> None:
+        """Look for requests of the console and the command line, and of a program that takes the run."""
+        pending = control.pending()
+        if self.handed:
+            self.stop = next((request for request in pending if request.verb == "stop"), None)
+            self.obeyed = obeyed(run.attempt.run_folder)
+            return
+        for request in pending:
             match request.verb:
                 case "stop":
                     self.stop = request
+                    if self.obeyed and self._wanted.offered is not None:
+                        obey(run.attempt)
+                case "handover" if self._offers:
+                    control.answered(request)
+                    self._hand_over(run, request)
+                    return
                 case "pause":
                     self.pause = request
                     control.answered(request)
@@ -218,7 +240,19 @@ class RecordWriter:
                     self.pause = None
                     control.answered(request)
 
+    def _hand_over(self, run: ClaimedRun, request: Request) -> None:
+        """End this attempt for the program that asks for the run."""
+        if not self._began:
+            self._begin(run, self._step or None)
+        self._write_held(run)
+        run.attempt.emit(HandedOver(step=self._step, to=request.by))
+        self.handed, self._offers = True, False
+
     def _finish(self, run: ClaimedRun, control: Control) -> None:
+        if self.handed:
+            with suppress(RevconsoleError, OSError):
+                end_for(run.attempt.run_folder, self._end or Finished(outcome="completed", step=0))
+            return
         if not self._began:
             self._begin(run, self._step or None)
         self._write_held(run)

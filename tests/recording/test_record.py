@@ -15,6 +15,7 @@ from revconsole.lab.lab import Lab
 from revconsole.recording import claimed as claiming
 from revconsole.recording import recorded_run, writer
 from revconsole.recording.recorded_run import RecordedRun
+from revconsole.recording.recording import RANKS, TASKS
 from revconsole.records.logs.log import Log
 from revconsole.records.runs import attempt as attempts
 
@@ -38,7 +39,7 @@ def at_once(monkeypatch):
     monkeypatch.setattr(writer, "PERIOD_SECONDS", 0.005)
     monkeypatch.setattr(writer, "REQUEST_SECONDS", 0.0)
     monkeypatch.setattr(recorded_run, "LOOK_SECONDS", 0.005)
-    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+    for name in (*RANKS, TASKS):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -341,10 +342,8 @@ def test_a_stalled_disk_holds_up_no_training(store, begin, stalled):
 def test_what_waited_is_written_by_few_calls_at_each_of_which_a_training_might_wait(
     store, begin, stalled, monkeypatch
 ):
-    writes, written = [], attempts.Attempt.emit_all
-    monkeypatch.setattr(
-        attempts.Attempt, "emit_all", lambda *of: (writes.append(len(of[1])), written(*of))
-    )
+    writes, written = [], Log.append
+    monkeypatch.setattr(Log, "append", lambda *of: (writes.append(len(of) - 1), written(*of))[1])
     run = begin()
     for step in range(1, 501):
         run.log(step, loss=1.0)
@@ -387,9 +386,20 @@ def test_only_the_first_rank_records(store, begin, monkeypatch):
     run.log(1, loss=1.0)
     run.finish()
     assert store.list() == ()
+    begin(ranks="each").finish()
+    assert len(store.list()) == 1
     monkeypatch.setenv("RANK", "0")
     begin().finish()
-    assert len(store.list()) == 1
+    assert len(store.list()) == 2
+
+
+def test_tasks_of_srun_are_said_to_be_taken_for_ranks(begin, monkeypatch, capsys):
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    begin()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    begin()
+    assert "the first of 4 tasks" in capsys.readouterr().err
 
 
 def test_a_process_that_was_forked_records_nothing(store, begin, monkeypatch):

@@ -1,5 +1,6 @@
 """Any command is a run: its output, its end, its metrics; the console stops and pauses it."""
 
+import json
 import signal
 import sys
 import threading
@@ -10,7 +11,9 @@ import pytest
 
 from revconsole.cli.app import main
 from revconsole.lab.lab import Lab
-from revconsole.recording import started_command, writer
+from revconsole.recording import claimed, handed, started_command, writer
+from revconsole.recording.recording import record
+from revconsole.recording.started_command import StartedCommand
 from revconsole.records.runs.store import RunStore
 
 ENDS = """
@@ -29,6 +32,31 @@ def end(number, frame):
 signal.signal(signal.SIGINT, signal.SIG_IGN if sys.argv[1] == "deaf" else end)
 print("step 1 loss=1.0", flush=True)
 time.sleep(60)
+"""
+
+RECORDS = """
+import os, signal, sys, time
+import revconsole
+from revconsole.recording import writer
+writer.PERIOD_SECONDS = writer.REQUEST_SECONDS = 0.005
+how = sys.argv[2]
+print("step 1 loss=9", flush=True)
+with revconsole.record("my-run", {"lr": 0.3, "seed": 4}) as run:
+    for step in range(1, 6):
+        run.log(step, loss=1 / step)
+    while how == "waits" and not run.stop_asked():
+        time.sleep(0.005)
+    while run._writer._entries or not run._writer._began:
+        time.sleep(0.005)
+    while how == "waits" and not os.path.exists(sys.argv[1]):
+        time.sleep(0.005)
+    if how == "killed":
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGKILL)
+print("ended", flush=True)
+if how == "twice":
+    revconsole.record("other").finish()
+sys.exit(3 if how == "fails" else 0)
 """
 
 
@@ -109,7 +137,7 @@ def acted(store, act):
     """Does something to the run while the verb, which handles signals, has this thread."""
 
     def work():
-        until(lambda: RunStore(store.root).ids() and RunStore(store.root).list()[0].step == 1)
+        until(lambda: RunStore(store.root).ids() and RunStore(store.root).list()[0].step)
         lab, run_id = Lab(store.root), RunStore(store.root).list()[0].id
         try:
             act(lab, run_id)
@@ -158,3 +186,81 @@ def test_ctrl_c_reaches_the_command_once(store, run):
     assert code == 0
     assert out.endswith("saved\n")
     assert only(store).summary.reason == "at step 1 by Ctrl-C"
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "state", "reason"),
+    [
+        ("ends", 0, "finished", ""),
+        ("killed", 128 + signal.SIGKILL, "failed", "ended by SIGKILL: step 1 loss=9"),
+        ("fails", 3, "failed", "exit status 3: ended"),
+    ],
+)
+def test_a_command_that_records_itself_is_one_run_and_ends_as_the_command_does(
+    store, run, tmp_path, how, status, state, reason
+):
+    (tmp_path / "train.py").write_text(RECORDS)
+    code, out, _ = run("--", sys.executable, str(tmp_path / "train.py"), "--batch=8", how)
+
+    found = only(store)
+    row = found.summary
+    assert (code, row.state, row.reason, row.name) == (status, state, reason, "my-run")
+    assert (row.given, found.plan.seed) == ({"batch": 8, "lr": 0.3}, 4)
+    assert found.series["loss"].values == [1.0, 1 / 2, 1 / 3, 1 / 4, 1 / 5], (
+        "what it logs, not what it prints"
+    )
+    assert [line.text for line in found.output] == out.splitlines()
+
+
+def test_of_what_a_command_records_the_first_is_its_run_and_its_name_is_that_which_was_given(
+    store, run
+):
+    run(*python(RECORDS, "--", "twice"))
+
+    assert {row.name: row.program for row in store.list()} == {"mine": "revconsole run", "other": "revconsole.record"}  # fmt: skip
+
+
+def test_a_command_that_obeys_by_itself_is_sent_no_signal(store, run, monkeypatch, tmp_path):
+    made, looked, due = [], [], StartedCommand._is_due
+    monkeypatch.setattr(started_command, "RecordWriter", lambda *of, **options: made.append(writer.RecordWriter(*of, **options)) or made[0])  # fmt: skip
+    monkeypatch.setattr(StartedCommand, "_is_due", lambda self: (looked.append(self), due(self))[1])
+
+    def act(lab, run_id):
+        until(lambda: made[0].handed and lab.summary(run_id).state == "running")
+        lab.stop(run_id)
+        until(lambda: made[0].obeyed)
+        monkeypatch.setattr(started_command, "PATIENCE_SECONDS", 0.0)
+        before = len(looked)
+        until(lambda: len(looked) > before + 2)
+        (tmp_path / "go").touch()
+
+    thread = acted(store, act)
+    code, out, _ = run(*python(RECORDS, str(tmp_path / "go"), "waits"))
+    thread.join()
+
+    assert (code, only(store).summary.state) == (0, "stopped")
+    assert out.endswith("ended\n")
+
+
+@pytest.mark.parametrize("changed", ["start", "pid", "host"])
+def test_a_run_is_handed_to_nobody_whose_variable_names_another_process(
+    store, monkeypatch, changed
+):
+    writes = writer.RecordWriter(
+        claimed.WantedRecord(
+            name="theirs", settings={}, program="revconsole run", store=store.root
+        ),
+        {},
+        None,
+        offers=True,
+    )
+    body = json.loads(
+        handed.offer(writes.await_run(30).attempt.run_folder, named=False)[handed.VARIABLE]
+    )
+    theirs = body["writer"][changed]
+    body["writer"][changed] = theirs + 1 if isinstance(theirs, int) else "elsewhere"
+    monkeypatch.setenv(handed.VARIABLE, json.dumps(body))
+    record("mine", store=store.root).finish()
+    writes.close(writer.Finished(outcome="completed", step=0), "", 30)
+
+    assert sorted(row.name for row in store.list()) == ["mine", "theirs"]

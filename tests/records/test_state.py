@@ -188,7 +188,9 @@ def test_want_of_memory_is_not_any_failure(store, run):
     assert said(store, run[0]) == ("out of memory", "no room for 3 GiB")
 
 
-def test_a_run_handed_over_starts_again_and_is_lost_if_nobody_took_it(store, run, child):
+def test_a_run_handed_over_starts_again_and_is_lost_if_nobody_took_it(
+    store, run, child, monkeypatch
+):
     run_id, attempt = run
     store.queue(run_id, 2, Identity.of(child.pid), "process")
     attempt.emit(HandedOver(step=10, to="a background process"))
@@ -196,6 +198,8 @@ def test_a_run_handed_over_starts_again_and_is_lost_if_nobody_took_it(store, run
 
     child.kill()
     child.wait()
+    assert said(store, run_id) == ("starting", ""), "another process may be about to claim it"
+    monkeypatch.setattr(state, "HANDED_SECONDS", 0.0)
     found = said(store, run_id)
     assert found[0] == "lost"
     assert "handed over to a background process at step 10, which never began" in found[1]

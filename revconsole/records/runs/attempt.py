@@ -14,7 +14,6 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -125,8 +124,8 @@ class Attempt:
             raise
         return cls(run_folder, number, log)
 
-    def emit(self, event: Event) -> None:
-        """Append one event as one line. Thread-safe.
+    def emit(self, *events: Event) -> None:
+        """Append events as one line each, by one write; only the last may be durable. Thread-safe.
 
         On a full disk the lines wait in memory and the run continues. Events after the end of the attempt are
         dropped, because a thread other than the training thread may have ended it. Raises StoreError if the last
@@ -135,21 +134,13 @@ class Attempt:
         with self._lock:
             if self._ended:
                 return
-            self._ended = isinstance(event, ENDINGS)
-            if self._ended or isinstance(event, Checkpointed):
+            durable = isinstance(events[-1], DURABLE)
+            self._ended = isinstance(events[-1], ENDINGS)
+            if durable:
                 self._put_log_back()
-            outage = self._append(event)
-            if isinstance(event, DURABLE):
-                outage = self._secure() or outage
-            if outage is not None:
-                self._append(_outage_warning(outage))
-
-    def emit_all(self, events: Sequence[Event]) -> None:
-        """Append events by one write, as `emit` does; none of them may end the attempt or be a checkpoint."""
-        with self._lock:
-            if self._ended:
-                return
             outage = self._append(*events)
+            if durable:
+                outage = self._secure() or outage
             if outage is not None:
                 self._append(_outage_warning(outage))
 
@@ -236,8 +227,7 @@ def numbers(run_folder: Path) -> list[int]:
 def owner(run_folder: Path, number: int) -> Identity | None:
     """The process that claimed an attempt: None if there is no claim, UNKNOWN if the claim cannot be read."""
     try:
-        claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
-        return Identity.from_dict(json.loads(bounded.read(claim, NOTE_BYTES)))
+        return Identity.from_dict(_claim(run_folder, number))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except UNREADABLE:
@@ -302,8 +292,7 @@ def checksum(body: Any) -> str:
 def parent(run_folder: Path, number: int) -> int | None:
     """Process id of the parent of the process that claimed an attempt; None if unknown."""
     try:
-        claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
-        return int(json.loads(bounded.read(claim, NOTE_BYTES))["parent"])
+        return int(_claim(run_folder, number)["parent"])
     except UNREADABLE:
         return None
 
@@ -311,10 +300,14 @@ def parent(run_folder: Path, number: int) -> int | None:
 def launcher(run_folder: Path, number: int) -> str:
     """Name of the launcher of an attempt ("thread", "process"); empty if unknown."""
     try:
-        claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
-        return str(json.loads(bounded.read(claim, NOTE_BYTES)).get("launcher", ""))
+        return str(_claim(run_folder, number).get("launcher", ""))
     except UNREADABLE:
         return ""
+
+
+def _claim(run_folder: Path, number: int) -> dict[str, Any]:
+    claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
+    return dict(json.loads(bounded.read(claim, NOTE_BYTES)))
 
 
 def write_json(path: Path, body: dict[str, Any], *, forced: bool = True) -> None:
@@ -379,11 +372,16 @@ def last_event_ends(path: Path, kinds: tuple[type[Event], ...] = ENDINGS) -> boo
 
 def last_step(run_folder: Path, number: int) -> int | None:
     """The step at which an attempt ended; None if it has no recorded end."""
+    event = last_event(run_folder, number)
+    return event.step if isinstance(event, Finished | HandedOver) else None
+
+
+def last_event(run_folder: Path, number: int) -> Event | None:
+    """The last event of an attempt; None if it has none, or its line is cut."""
     try:
-        event = decode(_last_line(log_path(run_folder, number))).event
+        return decode(_last_line(log_path(run_folder, number))).event
     except DamagedLine:
         return None
-    return event.step if isinstance(event, Finished | HandedOver) else None
 
 
 def _last_line(path: Path) -> bytes:

@@ -31,6 +31,8 @@ STALL_STEPS, STALL_SECONDS = 20, 20.0
 """A run is stalled after this many of its usual steps, and at least this many seconds, without progress."""
 FIRST_STEP_SECONDS = 300.0
 """Seconds without progress after which a run without a timed step is stalled; the first step may compile."""
+HANDED_SECONDS = 5.0
+"""Grace period in which a run that a living process hands over is claimed by the next."""
 QUEUED_WITHIN_SECONDS = 60.0
 """Grace period between creating a run and queueing it: a launcher creates all runs before it queues them."""
 POSSIBLY = "possibly for memory: the system killed some process of the machine for it meanwhile"
@@ -152,10 +154,12 @@ def _unclaimed(place: Place) -> Verdict:
 
 
 def _begins_again(place: Place, ending: Finished | Failed | HandedOver) -> Verdict | None:
-    """The verdict on an ended run with a queued attempt; a run that is handed over is "starting", not "queued"."""
+    """The verdict on an ended run with a queued attempt, or one to come; a run that is handed over is "starting", not "queued"."""
     verdict = waiting(place)
-    handing_over = verdict is not None and verdict[0] == "queued" and isinstance(ending, HandedOver)
-    return ("starting", "") if handing_over else verdict
+    if not isinstance(ending, HandedOver):
+        return verdict
+    comes = place.alive and place.silence() < HANDED_SECONDS  # whoever asked for it claims it next
+    return ("starting", "") if comes or (verdict and verdict[0] == "queued") else verdict
 
 
 def _ended(ending: Finished | Failed | HandedOver) -> Verdict:
