@@ -17,7 +17,7 @@ from revconsole.records.files import bounded
 from revconsole.records.files.bounded import LOG_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.foreign.gathered import Gathered
-from revconsole.records.foreign.part import Kind, Part, Reach, Take
+from revconsole.records.foreign.part import Kind, Part, Reach, Replaced, Take
 from revconsole.records.printable import one_line
 
 BLOCK_BYTES = 1 << 20
@@ -25,7 +25,7 @@ LONGEST_RECORD = 1 << 26
 """Bytes of a log that may be read without a whole record among them."""
 PROBE_BYTES = 1 << 12
 """Bytes before the end of what was read, by whose checksum the file is known again."""
-MOST = {"log": LOG_BYTES, "settings": 1 << 18, "table": 1 << 30}
+MOST = {"log": LOG_BYTES, "settings": 1 << 18, "table": 1 << 30, "database": 1 << 34}
 """Largest file of each kind."""
 
 UNFINISHED = -1
@@ -95,7 +95,7 @@ def _catch_up(
     try:
         with bounded.opened(part.path, MOST[part.kind]) as file:
             now = os.fstat(file.fileno())
-            if before is not None and (before.size, before.moved) == (now.st_size, now.st_mtime_ns):
+            if before is not None and part.kind != "database" and _same(before, now):
                 return True
             if before is not None and not _goes_on(part.kind, before, now.st_size, file):
                 return False
@@ -103,8 +103,12 @@ def _catch_up(
             positions[key] = at
             if part.kind == "log":
                 _take_log(file, part.take, at, into, until)
+            elif part.kind == "database":
+                _take_rows(part, at, into)
             else:
                 _take_whole(key, file, part, at, into)
+    except Replaced:
+        return False
     except FileNotFoundError:
         return before is None
     except bounded.OddFile as error:
@@ -114,10 +118,14 @@ def _catch_up(
     return True
 
 
+def _same(before: Position, now: os.stat_result) -> bool:
+    return (before.size, before.moved) == (now.st_size, now.st_mtime_ns)
+
+
 def _goes_on(kind: Kind, before: Position, size: int, file: BinaryIO) -> bool:
     """Whether what was read of a file still stands in it."""
     if kind != "log":
-        return kind == "settings"
+        return kind != "table"
     return size >= before.reach.at and _probe(file, before.reach.at) == before.probe
 
 
@@ -153,6 +161,18 @@ def _take_whole(key: str, file: BinaryIO, part: Part, at: Position, into: Gather
         at.reach.at = part.take(file.read(MOST[part.kind]), at.reach, into)
     except UNREADABLE as error:
         into.damage(f"{one_line(key)}: {one_line(str(error)) or type(error).__name__}")
+
+
+def _take_rows(part: Part, at: Position, into: Gathered) -> None:
+    try:
+        part.take(b"", at.reach, into)
+    except BlockingIOError:
+        at.moved = UNFINISHED  # with the next look
+    except UNREADABLE as error:
+        at.reach.doubt = one_line(str(error)) or type(error).__name__
+    else:
+        at.reach.doubt = ""
+    at.reach.at = at.size
 
 
 def _probe(file: BinaryIO, end: int) -> int:

@@ -12,7 +12,8 @@ from revconsole.records.foreign.gathered import Gathered
 from revconsole.records.foreign.naming import declared, our_names
 from revconsole.records.foreign.part import Part
 from revconsole.records.logs.events import EpochFinished
-from revconsole.records.printable import one_line
+from revconsole.records.printable import one_line, plural
+from revconsole.records.runs.process_output import OutputFile
 from revconsole.records.runs.run import LogLine, Run, Series, Summary
 from revconsole.records.settings.given_plan import GivenPlan
 
@@ -34,6 +35,7 @@ class ForeignTail:
         self._positions: dict[str, Position] = {}
         self._gathered: Gathered | None = None
         self._unsaved, self._newest = 0, 0.0
+        self._printed: OutputFile | None = None
 
     def summary(self) -> Summary:
         """The present table row of the run."""
@@ -46,17 +48,32 @@ class ForeignTail:
         """The run with every point."""
         self._look(points=True)
         row, gathered = self._row(), self._gathered or Gathered()
-        lines = tuple(
+        lines = [
             LogLine(time=row.created, level="warning", text=text) for text in self._brief.faults
-        )
+        ]
+        if gathered.left_out:
+            things = ", ".join(plural(n, kind) for kind, n in sorted(gathered.left_out.items()))
+            text = f"recorded by {self.found.tool} and not shown here: {things}"
+            lines.append(LogLine(time=row.created, level="note", text=text))
         facts = {"recorded_by": self.found.tool, "folder": str(self.found.folder)}
         return Run(
             summary=row,
             facts=facts,
             series=self._series(gathered),
             times=gathered.clock.times(),
-            log=lines,
+            log=tuple(lines),
+            output=self._output(),
         )
+
+    def _output(self) -> tuple[LogLine, ...]:
+        """What the run printed, if its tool keeps that."""
+        path = self.found.printed()
+        if path is None:
+            return ()
+        if self._printed is None:
+            self._printed = OutputFile(path)
+        self._printed.read()
+        return tuple(self._printed.all())
 
     def _look(self, *, points: bool) -> None:
         """Take what is new, if anything is. points: they are wanted, too."""
@@ -144,7 +161,7 @@ class ForeignTail:
         shown = {}
         for theirs, ours in our_names(gathered.columns).items():
             column = gathered.columns[theirs].ordered
-            metric = declared(theirs, ours, self.found.tool)
+            metric = declared(theirs, ours, self.found.tool, gathered.axes.get(theirs, ""))
             shown[ours] = Series(
                 metric, column.steps, column.values, len(column.values), column.pyramid
             )

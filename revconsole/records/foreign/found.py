@@ -55,6 +55,11 @@ class Found:
         inside = JOINT.join(step for step in steps if step not in {"", "."})
         return one_line(inside or self.root.name)
 
+    def printed(self) -> Path | None:
+        """The file with what the run printed, if its tool keeps one."""
+        path_of = getattr(OF_TOOL[self.tool], "printed", None)
+        return None if path_of is None else path_of(self.folder)
+
     def parts(self) -> list[Part]:
         """Its files, in the order in which they are taken. Raises OSError."""
         return OF_TOOL[self.tool].parts(self.folder, self.name)

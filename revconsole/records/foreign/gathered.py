@@ -3,6 +3,7 @@
 import math
 import reprlib
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,14 +56,18 @@ class Gathered:
     began: float | None = None
     """Seconds since 1970 of the first thing that was recorded, if the tool keeps times."""
     last: float | None = None
+    axes: dict[str, str] = field(default_factory=dict)
+    """The metric over whose values one is drawn, where that is not the step."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """How many of each kind of thing were recorded that is not shown here, as images."""
     damaged: int = 0
     """Records that were left out because they are damaged."""
     faults: list[str] = field(default_factory=list)
     """What was wrong, in words, each once."""
     clock: Clock = field(default_factory=Clock)
 
-    def point(self, name: str, step: float, value: float) -> None:
-        """Add one value of a metric; names and steps that cannot be are counted as damage."""
+    def point(self, name: str, step: float, value: float, *, own_axis: bool = False) -> None:
+        """Add one value of a metric; names and steps that cannot be are counted as damage. own_axis: the step is none of the run's."""
         column = self.columns.get(name)
         if column is None:
             column = self._new_column(name)
@@ -78,7 +83,8 @@ class Gathered:
             )
         column.append(whole, value)
         self.points += 1
-        self.step = max(self.step, whole)
+        if not own_axis:
+            self.step = max(self.step, whole)
 
     def at(self, step: float, wall: float) -> None:
         """Note when a step was recorded, in seconds since 1970."""

@@ -11,6 +11,7 @@ import struct
 import sys
 import zlib
 from array import array
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from revconsole.records.foreign.gathered import Gathered
 from revconsole.records.foreign.part import Reach
 from revconsole.records.logs.columns import MetricColumn
 
-MARK = b"rvalso02"
+MARK = b"rvalso03"
 """First bytes of a file, with the format number; raise it when a reader takes something else from the same files."""
 HEAD = struct.Struct("<8sIQII")
 MOST_META, MOST_BODY = 1 << 26, 1 << 30
@@ -46,6 +47,8 @@ OF_GATHERED = (
     "points",
     "began",
     "last",
+    "axes",
+    "left_out",
     "damaged",
     "faults",
 )
@@ -165,7 +168,7 @@ def _unpacked(meta: dict[str, Any], body: memoryview | None) -> KeptRun:
 
 def _gathered(meta: dict[str, Any], body: memoryview) -> Gathered:
     kept = meta["gathered"]
-    into = Gathered(**(kept | {"tags": tuple(kept["tags"])}))
+    into = Gathered(**kept | {"tags": tuple(kept["tags"]), "left_out": Counter(kept["left_out"])})
     for name, count, ascending in meta["columns"]:
         steps, body = _array("q", body, count)
         values, body = _array("d", body, count)

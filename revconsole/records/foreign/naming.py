@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from revconsole.records.logs.columns import MetricColumn
 from revconsole.records.logs.events import Direction, MetricDeclared
 from revconsole.records.metric_names import our_name
+from revconsole.records.printable import one_line
 
 LOSS = "loss"
 FRACTION = "accuracy"
@@ -25,9 +26,11 @@ def our_names(columns: Mapping[str, MetricColumn]) -> dict[str, str]:
     return names
 
 
-def declared(theirs: str, ours: str, tool: str) -> MetricDeclared:
-    """The declaration of a metric that a tool calls `theirs`."""
+def declared(theirs: str, ours: str, tool: str, axis: str) -> MetricDeclared:
+    """The declaration of a metric that a tool calls `theirs`. axis: the metric whose values are its steps, if one is."""
     meaning = f"As {tool} recorded it" + (f", there called {theirs}." if theirs != ours else ".")
+    if axis:
+        meaning += f" Its steps are those of {one_line(axis)}."
     fraction = ours.endswith(FRACTION) and ours != theirs
     direction: Direction = "up" if FRACTION in ours else "down" if LOSS in ours else "none"
     return MetricDeclared(

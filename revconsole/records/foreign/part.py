@@ -7,8 +7,14 @@ from typing import Any, Literal
 
 from revconsole.records.foreign.gathered import Gathered
 
-Kind = Literal["log", "settings", "table"]
-"""log: only ever grows. settings: small, replaced as a whole. table: replaced as a whole, with all its points."""
+Kind = Literal["log", "settings", "table", "database"]
+"""log: only ever grows. settings: small, replaced as a whole. table: replaced as a whole, with all its points. database: its
+taker reads it itself, rows that are new.
+"""
+
+
+class Replaced(Exception):  # noqa: N818  the name says what happened
+    """A database has not the rows any more that were taken of it: the run has to be read anew."""
 
 
 @dataclass(slots=True)
@@ -25,7 +31,10 @@ class Reach:
 
 
 Take = Callable[[bytes, Reach, Gathered], int]
-"""Takes the whole records at the beginning of the bytes; returns how many bytes they are. Raises one of UNREADABLE."""
+"""Takes the whole records at the beginning of the bytes; returns how many bytes they are. Raises one of UNREADABLE.
+
+Of a database it is given no bytes. It raises BlockingIOError while another program keeps it, and Replaced.
+"""
 
 
 @dataclass(frozen=True, slots=True)

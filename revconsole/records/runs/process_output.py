@@ -25,7 +25,7 @@ class ProcessOutput:
     """Reads the output of all attempts of one run; each reading reads only what is new."""
 
     def __init__(self) -> None:
-        self._files: dict[Path, _OutputFile] = {}
+        self._files: dict[Path, OutputFile] = {}
         self._lines: tuple[LogLine, ...] = ()
 
     def lines(self, folder: Path, numbers: Iterable[int]) -> tuple[LogLine, ...]:
@@ -41,12 +41,12 @@ class ProcessOutput:
             self._lines = tuple(line for file in self._files.values() for line in file.all())
         return self._lines
 
-    def _file(self, path: Path, whose: str = "") -> "_OutputFile":
-        return self._files.setdefault(path, _OutputFile(path, whose))
+    def _file(self, path: Path, whose: str = "") -> "OutputFile":
+        return self._files.setdefault(path, OutputFile(path, whose))
 
 
-class _OutputFile:
-    """One growing file. whose: what its lines begin with."""
+class OutputFile:
+    """Reads one growing file. whose: what its lines begin with."""
 
     def __init__(self, path: Path, whose: str = "") -> None:
         self._path, self._whose = path, whose

@@ -1,12 +1,15 @@
 """What the tools logged comes back: the values are those of the formulas that made/README.md gives."""
 
 import shutil
+import sqlite3
 import struct
+from contextlib import closing
 from math import exp, inf, isnan
 from pathlib import Path
 
 import pytest
 
+from revconsole.records.foreign.foreign_tail import ForeignTail
 from revconsole.records.foreign.found import search
 from revconsole.records.runs.run import Run
 
@@ -63,8 +66,12 @@ def test_wandb(made: Path) -> None:
     assert points(run, "loss") == pytest.approx(
         {step: 2 * exp(-s / 20) for step, (of, s) in enumerate(rows) if of == "train"}
     )
+    validated = [s for of, s in rows if of == "val"]
     assert points(run, "validation_accuracy") == pytest.approx(
-        {step: 1 - exp(-s / 30) for step, (of, s) in enumerate(rows) if of == "val"}
+        {epoch: 1 - exp(-s / 30) for epoch, s in enumerate(validated, 1)}
+    )  # define_metric("val/*", step_metric="epoch")
+    assert run.series["validation_accuracy"].metric.meaning.endswith(
+        "Its steps are those of epoch."
     )
     assert isnan(run.series["odd"].values[0])
     assert run.series["huge"].values == [inf]
@@ -74,6 +81,90 @@ def test_wandb(made: Path) -> None:
         ("try",),
         "first",
     )
+
+
+def test_metrics_of_wandb_stand_at_the_values_of_their_own_axes(made: Path) -> None:
+    run = read_all(made / "wandb-axes")["own-axes"]
+
+    assert points(run, "loss") == pytest.approx({s: 1 / (s + 1) for s in range(6)})
+    assert points(run, "tokens_loss") == pytest.approx({1000 * s: 2 - s / 10 for s in range(6)})
+    assert points(run, "validation_accuracy") == pytest.approx({1: 0.6, 2: 0.75})
+    assert points(run, "val/late") == {2: 3.0}  # its row had no epoch: wandb gave it the newest
+    assert run.summary.step == 6  # of the run, not the 5,000 tokens
+    assert run.series["tokens_loss"].metric.meaning.endswith("Its steps are those of tokens.")
+    assert list(points(run, "best").values()) == [0.75]  # set in the summary alone
+
+
+def test_what_wandb_kept_beside_numbers_is_counted_and_what_was_printed_is_there(
+    made: Path,
+) -> None:
+    runs = read_all(made / "wandb") | read_all(made / "wandb-axes")
+
+    assert runs["own-axes"].log[-1].text == (
+        "recorded by W&B and not shown here: 1 artifact, 1 histogram, 1 image, 1 table"
+    )
+    assert runs["own-axes"].output[0].text == "hello from the training"
+    assert not {name for name in runs["own-axes"].series if name.startswith(("img", "h.", "t."))}
+    assert runs["vit-small"].output == ()
+    cifar = read_all(made / "tensorboard")["cifar"]
+    assert cifar.log[-1].text.endswith("not shown here: 1 histogram, 1 text")
+
+
+def test_trackios_own_file_is_followed_while_it_is_written(made: Path) -> None:
+    folder = made / "trackio-db"
+    path = folder / "digits.db"
+    with closing(sqlite3.connect(path)) as writer:
+        writer.executescript((folder / "digits.sql").read_text())
+        writer.commit()
+    before = sorted(folder.iterdir())
+
+    runs = read_all(folder)
+
+    assert points(runs["one"], "loss") == pytest.approx({s: exp(-s / 5) for s in range(20)})
+    assert points(runs["two"], "loss") == pytest.approx({10 * s: exp(-s / 3) for s in range(12)})
+    assert dict(runs["one"].summary.given) == {"lr": 0.1, "model.depth": 3}
+    assert isnan(runs["one"].series["n"].values[0])
+    assert runs["one"].series["i"].values == [inf]
+    assert runs["one"].log[-1].text == "recorded by trackio and not shown here: 1 image"
+    assert sorted(folder.iterdir()) == before  # nothing was made beside it
+
+    (found,) = (
+        each for each in search(folder, "x").runs if "two" in ForeignTail(each).run().summary.name
+    )
+    tail = ForeignTail(found)
+    with closing(sqlite3.connect(path)) as writer:
+        tail.run()
+        run = writer.execute("SELECT run_id FROM metrics WHERE run_name = 'two'").fetchone()[0]
+        row = "INSERT INTO metrics (run_id, timestamp, run_name, step, metrics) VALUES (?, ?, 'two', ?, ?)"
+        writer.execute(row, (run, "2026-11-29T20:56:00+00:00", 120, '{"train/loss": 0.5}'))
+        writer.commit()  # it stands beside the file as yet
+        assert points(tail.run(), "loss")[120] == 0.5
+        writer.execute(row, (run, "2026-11-29T20:56:00+00:00", 130, "[]"))
+        writer.execute("DELETE FROM metrics WHERE run_name = 'two' AND step < 100")
+        writer.commit()
+        after = tail.run()
+    assert after.series["loss"].steps == [100, 110, 120]
+    assert after.summary.damaged_lines == 1
+    shutil.copy(made / "trackio" / "digits.parquet", folder)
+    assert len(search(folder, "x").runs) == 2  # its export of the same runs is left out
+
+
+def test_a_damaged_file_of_trackio_is_said(made: Path) -> None:
+    path = made / "trackio-db" / "digits.db"
+    with closing(sqlite3.connect(path)) as writer:
+        writer.executescript((made / "trackio-db" / "digits.sql").read_text())
+    whole = path.read_bytes()
+    for damaged in (
+        whole[:5000],
+        whole[:-5000] + bytes(5000),
+        whole[:300] + b"x" * 4000 + whole[4300:],
+    ):
+        path.write_bytes(damaged)
+        for run in read_all(path.parent).values():
+            assert run.log or run.series["loss"].length
+    path.write_bytes(whole[:5000])
+    (run,) = read_all(path.parent).values()
+    assert (run.summary.state, run.summary.name) == ("damaged", "digits.db")
 
 
 def test_mlflow(made: Path) -> None:

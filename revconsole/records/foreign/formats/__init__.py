@@ -10,7 +10,7 @@ from revconsole.records.foreign.formats import (
     neptune_parquet,
     tensorboard,
     timm_summary,
-    trackio_parquet,
+    trackio,
     trainer_state,
     wandb_log,
 )
@@ -39,7 +39,7 @@ class Format(Protocol):
 
 
 FORMATS: tuple[Format, ...] = (
-    tensorboard, wandb_log, mlflow_store, trainer_state, timm_summary, lightning_csv, keras_csv, trackio_parquet,
+    tensorboard, wandb_log, mlflow_store, trainer_state, timm_summary, lightning_csv, keras_csv, trackio,
     neptune_parquet,
 )  # fmt: skip
 """All formats; of two that find a run in the same folder, the first keeps it: Lightning's loggers write both."""

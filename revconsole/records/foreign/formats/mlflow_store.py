@@ -36,7 +36,7 @@ def owns(folder: str) -> bool:
 def parts(folder: Path, name: str) -> list[Part]:
     """The metrics, the parameters, the tags that a user gave, and `meta.yaml`."""
     del name
-    found = [Part(folder / META, "settings", take_meta)]
+    found = [Part(folder / META, "settings", _meta(folder))]
     found += [
         Part(folder / "params" / key, "settings", _setting(key))
         for key in _names(folder / "params")
@@ -60,6 +60,18 @@ def take_meta(data: bytes, reach: Reach, into: Gathered) -> int:
     into.end(ENDINGS.get(meta.get("status"), ""))
     into.archived = meta.get("lifecycle_stage") == "deleted"  # until MLflow's own `gc`
     return len(data)
+
+
+def _meta(folder: Path) -> Take:
+    """Takes `meta.yaml`, which MLflow writes when a run begins and ends, and counts the files that the run has kept."""
+
+    def take(data: bytes, reach: Reach, into: Gathered) -> int:
+        artifacts = len(_names(folder / "artifacts"))
+        if artifacts:
+            into.left_out["artifact"] = artifacts
+        return take_meta(data, reach, into)
+
+    return take
 
 
 def _setting(key: str) -> Take:

@@ -26,6 +26,9 @@ LONGEST_RECORD = 1 << 28
 SESSION_BEGAN = 1
 FLOAT, DOUBLE, INT32, INT64 = 1, 2, 3, 9
 """Numbers of types of a tensor."""
+MEDIA = {4: "image", 5: "histogram", 6: "sound"}
+"""What a value is, by the field that it is in."""
+OF_PLUGIN = {"images": "image", "histograms": "histogram", "audio": "sound", "text": "text"}
 ENDINGS: dict[int, Ending] = {1: "finished", 2: "failed"}
 HPARAMS = "hparams"
 
@@ -92,7 +95,7 @@ def _take_event(message: bytes, into: Gathered) -> None:
 
 def _take_value(message: bytes, step: int, into: Gathered) -> None:
     """Take one value of a summary if it is a scalar or the settings of the hparams plugin."""
-    tag, scalar, plugin = "", None, b""
+    tag, scalar, plugin, kind = "", None, b"", ""
     tensor = b""
     for number, value in fields(message):
         if number == 1:
@@ -103,6 +106,7 @@ def _take_value(message: bytes, step: int, into: Gathered) -> None:
             tensor = content(value)
         elif number == 9:
             plugin = content(value)
+        kind = kind or MEDIA.get(number, "")
     if tag.startswith("_hparams_/"):
         _take_hparams(plugin, into)
         return
@@ -110,6 +114,14 @@ def _take_value(message: bytes, step: int, into: Gathered) -> None:
         scalar = _scalar(tensor)
     if scalar is not None:
         into.point(tag, step, scalar)
+    else:
+        into.left_out[kind or OF_PLUGIN.get(_plugin(plugin), "tensor")] += 1
+
+
+def _plugin(metadata: bytes) -> str:
+    """The name of the plugin that shows a value."""
+    data = dict(fields(metadata)).get(1, b"")
+    return text(dict(fields(content(data))).get(1, b""))
 
 
 def _scalar(tensor: bytes) -> float | None:
@@ -131,9 +143,9 @@ def _scalar(tensor: bytes) -> float | None:
 
 def _take_hparams(metadata: bytes, into: Gathered) -> None:
     """Take settings and end from what the hparams plugin keeps with a value."""
-    plugin = dict(fields(content(dict(fields(metadata)).get(1, b""))))
-    if text(plugin.get(1, b"")) != HPARAMS:
+    if _plugin(metadata) != HPARAMS:
         return
+    plugin = dict(fields(content(dict(fields(metadata)).get(1, b""))))
     for number, value in fields(content(plugin.get(2, b""))):
         if number == 3:
             for inner, entry in fields(content(value)):

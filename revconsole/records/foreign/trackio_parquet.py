@@ -1,7 +1,6 @@
 """Trackio's parquet: a file for each project, `NAME.parquet`, with the rows of all its runs, and `NAME_configs.parquet`."""
 
 import json
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,12 @@ from revconsole.records.foreign import parquet_rows
 from revconsole.records.foreign.gathered import Gathered, number
 from revconsole.records.foreign.parquet_rows import ENDING, ParquetUnread
 from revconsole.records.foreign.part import Part, Reach, Take
+from revconsole.records.foreign.trackio_sqlite import SIGN, seconds
 
-TOOL = "trackio"
-RECORDS_ENDS = False
 COLUMNS = ("run_name", "timestamp", "step")
 OWN = {"id", "run_id", "timestamp", "run_name", "step", "log_id", "space_id", "created_at"}
 CONFIGS = "_configs"
 MOST_RUNS = 10_000
-SIGN = "::"
-"""Between the file and the run in it, in the name of a run."""
 
 
 def claims(folder: Path, files: frozenset[str]) -> tuple[str, ...]:
@@ -33,12 +29,6 @@ def claims(folder: Path, files: frozenset[str]) -> tuple[str, ...]:
             runs = _runs(path, status.st_mtime_ns, status.st_size)
             found += [f"{name}{SIGN}{run}" for run in runs] if runs is not None else [name]
     return tuple(found)
-
-
-def owns(folder: str) -> bool:
-    """No folder inside belongs to a run."""
-    del folder
-    return False
 
 
 def parts(folder: Path, name: str) -> list[Part]:
@@ -75,7 +65,7 @@ def _metrics(run: str) -> Take:
             mine = [row for row, name in enumerate(names) if str(name) == run]
             steps = batch["step"]
             for row in mine:
-                into.at(steps[row], _seconds(batch["timestamp"][row]))
+                into.at(steps[row], seconds(batch["timestamp"][row]))
             for name in batch.keys() - OWN:
                 _take_column(name, batch[name], steps, mine, into)
         return len(data)
@@ -114,11 +104,3 @@ def _plain(value: Any) -> Any:
         except ValueError:
             return value
     return value
-
-
-def _seconds(time: object) -> float:
-    """Seconds since 1970 of a time in ISO 8601; 0 if it is none."""
-    try:
-        return datetime.fromisoformat(str(time)).timestamp()
-    except ValueError:
-        return 0.0
