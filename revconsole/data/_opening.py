@@ -110,7 +110,10 @@ def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Sa
     expected_facts = sources.facts_of(settings)
     if expected_facts.train_images:
         refuse_nonsense(settings, expected_facts)
-    images = limited(read(settings, folder=folder, say=say), settings)
+    whole = read(settings, folder=folder, say=say)
+    count = len(whole.train_labels) + len(whole.test_labels)
+    images = limited(whole, settings)
+    del whole
     facts = replace(
         expected_facts, train_images=len(images.train_labels), test_images=len(images.test_labels)
     )
@@ -147,19 +150,22 @@ def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Sa
         fingerprint=fingerprint(settings.dataset, images, train=train, validation=validation),
         facts=facts,
         names=images.names,
-        read=_what_was_read(images, facts, train=len(train), validation=len(validation)),
+        read=_what_was_read(images, facts, count, train=len(train), validation=len(validation)),
     )
 
 
-def _what_was_read(images: Images, facts: DatasetFacts, *, train: int, validation: int) -> str:
+def _what_was_read(
+    images: Images, facts: DatasetFacts, count: int, *, train: int, validation: int
+) -> str:
+    """The sentence of `OpenedData.read`. count: images of the dataset, those that `data.test_limit` leaves out among them."""
     _, channels, height, width = images.train_images.shape
-    count, tested = len(images.train_labels), len(images.test_labels)
+    tested = len(images.test_labels)
     points = height == width == 1
     noun, unit = ("points", "coordinate") if points else ("images", "channel")
     shape = f"{channels} {unit if channels == 1 else f'{unit}s'}"
     shape = shape if points else f"{height}×{width} pixels, {shape}"
-    read = images.read or f"{facts.title}: {count + tested:,} {noun}"
-    unused = count - train - validation
+    read = images.read or f"{facts.title}: {count:,} {noun}"
+    unused = count - train - validation - tested
     omitted = f" ({unused:,} of the others not used)" if unused else ""
     words = (
         f"{read}; {shape}, {len(images.names)} classes; {train:,} to train on, {validation:,} to validate on, "

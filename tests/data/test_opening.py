@@ -42,8 +42,9 @@ def test_what_was_read_is_said_in_one_line(opened):
         "1,293 to train on, 144 to validate on, 360 to test on"
     )
     fewer = opened(train_limit=200, test_limit=50).read
+    assert fewer.startswith("digits: 1,797 images")
     assert fewer.endswith(
-        "180 to train on, 20 to validate on, 50 to test on (1,237 of the others not used)"
+        "180 to train on, 20 to validate on, 50 to test on (1,547 of the others not used)"
     )
     assert opened(dataset="moons").read.startswith(
         "moons: 3,000 points; 2 coordinates, 2 classes; 1,800 to train on"
