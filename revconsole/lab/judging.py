@@ -156,9 +156,6 @@ def needs_torch(plan: Plan, *, run_own_code: bool = True) -> bool:
 
 def _judge_without_torch(plan: Plan) -> None:
     tracker.refuse_unknown(plan.train.track.split(",") if plan.train.track else ())
-    weights = str(getattr(plan.model, "weights", None) or ON_HUB)
-    if not weights.startswith(ON_HUB) and not Path(weights).exists():
-        raise DataUnavailable(f"there is no weights file {weights}; correct model.weights")
     match plan.model:
         case TimmModel(name=name):
             _refuse_unknown_name(name)
@@ -166,6 +163,9 @@ def _judge_without_torch(plan: Plan) -> None:
             own_code.refuse_missing(function, where=PLAN)
         case _:
             pass
+    weights = str(getattr(plan.model, "weights", None) or ON_HUB)
+    if not weights.startswith(ON_HUB) and not Path(weights).exists():
+        raise DataUnavailable(f"there is no weights file {weights}; correct model.weights")
     count = counted(plan.data)
     refuse_nonsense(plan.data, count.facts)
     refuse_no_batch(plan, count.trained)

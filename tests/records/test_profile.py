@@ -112,6 +112,8 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
     ("arguments", "sentence"),
     [
         (["momentum=3"], "command line: momentum: is a key of several sections; write optimizer.momentum or"),
+        (["dept=3"], "command line: dept: unknown key; did you mean 'depth'?"),
+        (["droput=0.1"], "command line: droput: unknown key; did you mean 'dropout'?"),
         (["lr=3"], "command line: lr: unknown key; did you mean optimizer.learning_rate?"),
         (["optimizer.lr=3"], "command line: optimizer.lr: unknown key; did you mean optimizer.learning_rate?"),
         (["Model.Depth=3"], "command line: Model.Depth: unknown key; did you mean model.depth?"),

@@ -5,7 +5,7 @@
 `settling` combines layers and decides precedence.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -174,7 +174,7 @@ class _LayerBuilder:
                 key, f"is a key of several sections; write {_or([f'{s}.{key}' for s in owners])}"
             )
         else:
-            self.refuse(key, _unknown(key.partition(".")[0], [*PLAN_KEYS, "seeds"]))
+            self.refuse(key, _unknown_first(key))
 
     def _section(self, section: str, value: Any, *, into: Table) -> None:
         """Add a whole section: a table, the name of a kind, or a list of these."""
@@ -257,7 +257,7 @@ def _no_section(section: str, value: Any) -> str:
     return f"should be a table, not {shown(value)}; write {example}"
 
 
-def _unknown(name: str, known: Sequence[str], section: str = "") -> str:
+def _unknown(name: str, known: Collection[str], section: str = "") -> str:
     usual = USUAL_NAMES.get(name.lower(), "")
     if usual and usual.startswith(section):
         return f"unknown key; did you mean {usual}?"
@@ -265,6 +265,15 @@ def _unknown(name: str, known: Sequence[str], section: str = "") -> str:
     if elsewhere:
         return f"unknown key; did you mean {_or([f'{s}.{name}' for s in elsewhere])}?"
     return f"unknown key{nearest(name, known)}"
+
+
+def _unknown_first(key: str) -> str:
+    """The complaint about a key whose first word is no section: a setting without its section may have been meant."""
+    first, dot, _ = key.partition(".")
+    sections = [*PLAN_KEYS, "seeds"]
+    settings = [] if dot else [name for s in SECTIONS for name in complaints.fields_of(s)]
+    said = _unknown(first, {*sections, *settings})
+    return said if "did you mean" in said else _unknown(first, sections)
 
 
 def _or(words: Sequence[str]) -> str:
