@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from revconsole.console import form_search
+from revconsole.console.ranking import rank
 from revconsole.errors import ProfileError
 from revconsole.lab.planning import Planned
 from revconsole.lab.search.designed import METHOD
@@ -250,24 +251,16 @@ def explained(field: FormField, kinds: Mapping[str, set[str]]) -> str:
 
 
 def found(fields: Sequence[FormField], words: str) -> list[FormField]:
-    """The fields with all of these words in their key, label or meaning; first those called so, then those with them in the name."""
+    """The fields with all of these words in their key, label or meaning, the best match first; see `ranking`."""
     wanted = words.lower().split()
-    names = {f.key: f"{f.key} {f.label}".lower() for f in fields}
 
     def has(field: FormField) -> bool:
-        text = " ".join([names[field.key], *(e["meaning"].lower() for e in field.entries.values())])
+        meanings = (entry["meaning"] for entry in field.entries.values())
+        text = " ".join([field.key, field.label, *meanings]).lower()
         return all(word in text for word in wanted)
 
     hits = [field for field in fields if has(field)]
-    ask = " ".join(wanted)
-
-    def rank(field: FormField) -> int:
-        own = {field.label.lower(), field.name, field.key}
-        if own & {ask, f"{ask}s", ask.replace(" ", "_")}:
-            return 0
-        return 1 if all(word in names[field.key] for word in wanted) else 2
-
-    return sorted(hits, key=rank)
+    return sorted(hits, key=lambda field: rank(words, (field.label, field.name, field.key)))
 
 
 def why_not(field: FormField, kinds: Mapping[str, set[str]]) -> str:

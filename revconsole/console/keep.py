@@ -22,9 +22,13 @@ def edit(screen: LiveScreen, runs: Sequence[Summary], undone: list[Undo]) -> Non
 
     def answered(change: Edit | None) -> None:
         if change is not None:
-            _change(screen, runs, change, "notes written", undone)
+            again = lambda why: ask(EditNotes(tuple(runs), change, why))  # noqa: E731
+            _change(screen, runs, change, "notes written", undone, failed=again)
 
-    screen.app.push_screen(EditNotes(tuple(runs)), answered)
+    def ask(dialog: EditNotes) -> None:
+        screen.app.push_screen(dialog, answered)
+
+    ask(EditNotes(tuple(runs)))
 
 
 def archive(screen: LiveScreen, runs: Sequence[Summary], undone: list[Undo]) -> None:
@@ -76,7 +80,13 @@ def named(runs: Sequence[Summary]) -> str:
 
 
 def _change(
-    screen: LiveScreen, runs: Sequence[Summary], change: Edit, what: str, undone: list[Undo]
+    screen: LiveScreen,
+    runs: Sequence[Summary],
+    change: Edit,
+    what: str,
+    undone: list[Undo],
+    *,
+    failed: Callable[[str], object] | None = None,
 ) -> None:
     store = screen.reader.lab.store
 
@@ -90,7 +100,7 @@ def _change(
             notebook.put_back(store.folder(run_id), notes)
         return "as before"
 
-    act(screen, screen.reader, named(runs), work)
+    act(screen, screen.reader, named(runs), work, failed)
 
 
 def _remember(undone: list[Undo], what: str, verb: Callable[[], str]) -> None:

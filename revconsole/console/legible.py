@@ -78,9 +78,11 @@ class LegibleApp(App[int]):
         return never_skipped(super().set_timer(*arguments, **options))
 
     def toast(self, text: str, severity: Severity) -> None:
-        """Show a sentence for a while; long words are broken where they would be cut."""
+        """Show a sentence for a while, once however often it is said meanwhile; long words are broken where they would be cut."""
         room = min(MOST_TOAST, self.size.width // 2) - TOAST_EDGES
-        self.notify(fitted(printable(text), room), severity=severity, markup=False)
+        sentence = fitted(printable(text), room)
+        if all(each.has_expired or each.message != sentence for each in self._notifications):
+            self.notify(sentence, severity=severity, markup=False)
 
     def deliver_screenshot(
         self, filename: str | None = None, path: str | None = None, time_format: str | None = None

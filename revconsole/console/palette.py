@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from rich.text import Text
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from revconsole.console.ranking import NOT_MATCHED, rank
 from revconsole.records.printable import one_line
 
 Command = tuple[str, str, Callable[[], Any]]
@@ -26,8 +27,9 @@ class Commands(Provider):
         matcher = self.matcher(query)
         for name, about, run in self._commands():
             score = matcher.match(name)
-            if score > 0:
-                yield Hit(score, Text(name), run, text=name, help=about)
+            if score > 0:  # also of letters with others between them, which come last
+                better = NOT_MATCHED - rank(query, (name,))
+                yield Hit(better + min(score, 1.0), Text(name), run, text=name, help=about)
 
 
 class Actions(Commands):

@@ -128,15 +128,26 @@ def begin_now(screen: Screen[Any], reader: Reader, run: Summary) -> None:
     )
 
 
-def act(screen: Screen[Any], reader: Reader, name: str, verb: Callable[[], str]) -> None:
-    """Do something with the store in a thread, show its answer if it has one, and wake the reader."""
+def act(
+    screen: Screen[Any],
+    reader: Reader,
+    name: str,
+    verb: Callable[[], str],
+    failed: Callable[[str], object] | None = None,
+) -> None:
+    """Do something with the store in a thread, show its answer if it has one, and wake the reader.
+
+    failed: given the sentence on why it could not be done, instead of the toast.
+    """
 
     def work() -> None:
         try:
             answer = verb()
             message = Said(f"{name}: {answer}") if answer else None
         except RevconsoleError as error:
-            message = Said(str(error), "error")
+            message = None if failed else Said(str(error), "error")
+            if failed:
+                screen.app.call_from_thread(failed, str(error))
         if message is not None:
             screen.app.post_message(message)
         reader.wake()

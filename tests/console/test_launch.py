@@ -385,7 +385,7 @@ async def test_quitting_while_a_run_trains_asks_and_stops_it(opened, lab):
     async with opened() as stage:
         await train_for_long(stage, lab)
         await stage.press("q")
-        await stage.shows("1 run trains in this console", "Stop after this step [y]")
+        await stage.shows("1 run trains in this console", "Stop after this step [s]")
         await stage.press("escape")
         await stage.hides("1 run trains in this console")
         assert lab.busy()

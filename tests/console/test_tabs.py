@@ -48,6 +48,8 @@ async def test_a_digit_is_text_where_text_is_typed_and_leaves_neither_a_dialog_n
         await stage.press_at_once("4", "2")
         await stage.shows("esc leaves the form")
         assert isinstance(stage.app.screen, LaunchScreen)
+        said = [each.message for each in stage.app._notifications]
+        assert sum("esc leaves" in each for each in said) == 1, "once, not for each digit"
 
 
 async def test_a_click_on_a_tab_leads_there_and_the_tab_of_the_screen_is_set_off(opened):

@@ -18,11 +18,12 @@ from revconsole.records.printable import printable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A possible answer. answer: the value returned to the caller. key: the letter that picks it."""
+    """A possible answer. answer: the value returned to the caller. key: the letter that picks it; also: another one."""
 
     answer: str
     key: str
     label: str
+    also: str = ""
 
 
 CANCEL = Answer(answer="", key="n", label="Cancel")
@@ -79,7 +80,7 @@ class Ask(Newest, ModalScreen[str]):
     def on_key(self, event: events.Key) -> None:
         """Pick the answer whose letter was typed."""
         for choice in self._choices:
-            if event.key == choice.key:
+            if event.key in {choice.key, choice.also or choice.key}:
                 event.stop()
                 self.dismiss(choice.answer)
 

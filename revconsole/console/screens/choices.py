@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from revconsole.console.messages import Said
+from revconsole.console.ranking import NOT_MATCHED, rank
 from revconsole.console.screens.newest import Newest
 from revconsole.console.widgets.setting_rows import cell
 from revconsole.errors import nearest
@@ -190,13 +191,10 @@ class Choices(Newest, ModalScreen[tuple[str, ...] | None]):
 
 
 def matching(options: Sequence[Option], typed: str) -> tuple[Option, ...]:
-    """The options whose label holds every word typed, those first that begin with the first; `_` counts as a space."""
-    first, *more = typed.lower().replace("_", " ").split() or [""]
-    labels = [(label.lower().replace("_", " "), (label, value)) for label, value in options]
-    listed = [each for each in labels if all(word in each[0] for word in (first, *more))]
+    """The options whose label holds every word typed, the best match first; see `ranking`."""
+    listed = [option for option in options if rank(typed, option[:1]) < NOT_MATCHED]
     return tuple(
-        option
-        for _, option in sorted(listed, key=lambda each: not _begins(each[0], each[1][1], first))
+        sorted(listed, key=lambda each: rank(typed, (each[0], each[1].rpartition(".")[2])))
     )
 
 
@@ -207,7 +205,3 @@ def none_of(options: Sequence[Option], typed: str) -> str:
     names = [one_line(name) for option in options for name in dict.fromkeys(option)]
     near = nearest(typed.strip().lower().replace(" ", "_"), names)
     return f"no choice has {one_line(typed, 40)!r} in its name{near}"
-
-
-def _begins(label: str, value: str, word: str) -> bool:
-    return label.startswith(word) or value.rpartition(".")[2].startswith(word)

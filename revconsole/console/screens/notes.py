@@ -16,6 +16,8 @@ from revconsole.records.runs import notebook
 from revconsole.records.runs.notebook import Edit
 from revconsole.records.runs.run import Summary
 
+UNCHANGED = Edit()
+
 
 class EditNotes(Newest, ModalScreen[Edit | None]):
     """A dialog that returns the change to one run, or the tags to add to several; None without a change."""
@@ -25,27 +27,29 @@ class EditNotes(Newest, ModalScreen[Edit | None]):
         Binding("ctrl+s", "save", "Save", priority=True, id="notes.save"),
     ]
 
-    def __init__(self, runs: tuple[Summary, ...]) -> None:
+    def __init__(self, runs: tuple[Summary, ...], typed: Edit = UNCHANGED, fault: str = "") -> None:
+        """typed: a change that could not be written, to begin with; fault: why."""
         super().__init__()
-        self._runs = runs
+        self._runs, self._typed, self._fault = runs, typed, fault
 
     def compose(self) -> ComposeResult:
         """The fields and what is wrong with them."""
-        first = self._runs[0]
+        first, typed = self._runs[0], self._typed
         single = len(self._runs) == 1
+        name = first.name if typed.name is None else typed.name or first.plan.name
+        note = first.note if typed.note is None else typed.note
         with Vertical():
             title = one_line(first.name, 60) if single else f"{len(self._runs)} runs"
             yield Static(Text(f"Notes of {title}"), classes="question")
             if single:
                 yield Static("name", classes="label")
-                yield Input(one_line(first.name, 1000), compact=True, id="name")
+                yield Input(one_line(name, 1000), compact=True, id="name")
             yield Static("tags" if single else "tags to add; -tag removes one", classes="label")
-            tags = " ".join(first.tags) if single else ""
-            yield Input(tags, placeholder="paper draft", compact=True, id="tags")
+            yield Input(" ".join(self._tags()), placeholder="paper draft", compact=True, id="tags")
             if single:
                 yield Static("note", classes="label")
-                yield TextArea(printable(first.note), compact=True, id="note")
-            yield Static("", id="fault")
+                yield TextArea(printable(note), compact=True, id="note")
+            yield Static(Text(self._fault), id="fault")
             yield Static(Text("⏎ or ^s saves   ⇥ next field   esc cancels", style="dim"))
 
     def on_input_submitted(self) -> None:
@@ -60,7 +64,14 @@ class EditNotes(Newest, ModalScreen[Edit | None]):
         except RevconsoleError as error:
             self.query_one("#fault", Static).update(Text(str(error)))
         else:
-            self.dismiss(edit if edit != Edit() else None)
+            self.dismiss(edit if edit != UNCHANGED else None)
+
+    def _tags(self) -> tuple[str, ...]:
+        """The tags that a run would have, or those that are to be added and removed."""
+        add, remove = self._typed.add, self._typed.remove
+        if len(self._runs) > 1:
+            return (*add, *(f"-{tag}" for tag in remove))
+        return (*(tag for tag in self._runs[0].tags if tag not in remove), *add)
 
     def _edit(self) -> Edit:
         first, tags = self._runs[0], notebook.tags([self.query_one("#tags", Input).value])

@@ -4,7 +4,7 @@ from revconsole.console.screens.ask import Answer, Ask
 
 WAYS = (
     Answer(answer="on", key="b", label="Continue in the background"),
-    Answer(answer="stop", key="y", label="Stop after this step"),
+    Answer(answer="stop", key="s", label="Stop after this step", also="y"),
     Answer(answer="now", key="x", label="Stop now, without a checkpoint"),
 )
 
