@@ -1,6 +1,7 @@
 """The verb `data`: list datasets, recognise folders, show samples, measure throughput."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typer.core import TyperGroup
 
 from revconsole.cli import data_add, output, pictures
 from revconsole.cli.arguments import Json
+from revconsole.errors import UnknownName
 from revconsole.lab import pipeline
 from revconsole.lab.pictures import described
 from revconsole.records.datasets import catalogue
@@ -96,7 +98,9 @@ def show(
 ) -> None:
     """Draw training images before and after augmentation; print class balance, statistics and fingerprint (loads torch)."""
     settings = parse_assignments(words)
-    if dataset not in catalogue.datasets() and Path(dataset).expanduser().is_dir():
+    if dataset not in catalogue.datasets():
+        if os.sep not in dataset and not Path(dataset).exists():
+            raise UnknownName("dataset and no folder", dataset, catalogue.datasets())
         from revconsole.records.datasets.recognition import recognised  # Pillow: only for a folder
 
         found = recognised(Path(dataset).expanduser().absolute()).data

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from revconsole.cli import output, table
 from revconsole.lab import format as form
 from revconsole.lab.outlook import Outlook, Step
+from revconsole.lab.sharing import SharedFit
 from revconsole.records.foresight.foresight import in_words
 from revconsole.records.printable import one_line
 
@@ -24,8 +25,11 @@ LABEL, SIZE = 13, 11
 """Columns of the name of a backward before a bar, and of the size after it."""
 
 
-def print_memory(outlooks: Sequence[Outlook]) -> None:
-    """Print for each run the memory with each backward: a table by part, bars, and whether it fits."""
+def print_memory(outlooks: Sequence[Outlook], fits: Sequence[SharedFit | None]) -> None:
+    """Print for each run the memory with each backward: a table by part, bars, and whether it fits.
+
+    fits: of each run how it fits on several GPUs here, if it does not on one.
+    """
     known, alike = _distinct(outlooks)
     for each in known:
         where = "a CUDA device" if each.foresight and each.foresight.device == "cuda" else "the CPU"
@@ -42,6 +46,17 @@ def print_memory(outlooks: Sequence[Outlook]) -> None:
     for each in outlooks:
         if each.foresight is None:
             output.say(f"{each.plan.name}: {each.why_not}")
+    for fit in fits:
+        if fit is not None:
+            output.print_sentence(shared(fit))
+
+
+def shared(fit: SharedFit) -> str:
+    """How a run fits on several GPUs, as a sentence."""
+    plan, own, memory = fit.found.plan, fit.found.own, fit.found.memory
+    words = " ".join(f"{key}={str(value).lower()}" for key, value in fit.settings.items())
+    taken = f": {_range(own)} of {form.gibibytes(memory)} on each" if own and memory else ""
+    return f"{plan.name}: on {fit.ranks} of the GPUs here the verdict is {fit.found.verdict}, with {words}{taken}"
 
 
 def bars(outlook: Outlook, width: int) -> list[str]:

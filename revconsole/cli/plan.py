@@ -19,6 +19,7 @@ from revconsole.lab.lab import Lab
 from revconsole.lab.layer_files import refuse_target, write_layers
 from revconsole.lab.outlook import EXIT_CODES, Outlook, memory_entry, outlook, worst
 from revconsole.lab.room import FREE, free_on, in_bytes, kind_of
+from revconsole.lab.sharing import shared_fit
 from revconsole.lab.solve import SOLVED
 from revconsole.lab.timing import Timing, on_devices, timing
 from revconsole.lab.torch_api import training
@@ -148,9 +149,11 @@ def plan(
         raise errors[0]
     times = _times(lab, outlooks) if time or devices else _times_known(outlooks, runs)
     counted = [entry for entry in entries if not entry["left_out"]]
+    fits = [shared_fit(each, runs) for each in outlooks]
     tables = _modules(plans, counted, layers, shown=modules)
     if json:
-        for entry, each in zip(counted, plans, strict=True):
+        for entry, each, fit in zip(counted, plans, fits, strict=True):
+            entry["fits_with"] = fit.settings if fit else None
             entry["notes"] = noted.entries(each, ())
         _complete(counted, tables, times)
         output.print_json(entries)
@@ -158,7 +161,7 @@ def plan(
         for entry, table in zip(counted, tables, strict=bool(tables)):
             plan_modules.print_modules(entry, table)
         _print(entries)
-        memory_output.print_memory(outlooks)
+        memory_output.print_memory(outlooks, fits)
         _say_times(outlooks, times, devices or 1)
         _say_search(profile, given, times, devices or 1)
         _explain(plans, counted)

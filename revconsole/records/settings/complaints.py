@@ -138,11 +138,13 @@ def _requirement(problems: list[dict[str, Any]]) -> str:
     kind, message = problems[0]["type"], str(problems[0]["msg"])
     if kind in BOUNDS:
         name, words = BOUNDS[kind]
-        return f"should be {words} {problems[0]['ctx'][name]}"
-    if kind in NOUNS:
+        nouns = [f"{words} {problems[0]['ctx'][name]}"]
+    elif kind in NOUNS:
         nouns = [_noun(problem) for problem in problems if problem["type"] in NOUNS]
-        return f"should be {' or '.join(nouns)}"
-    return f"{message[:1].lower()}{message[1:]}"
+    else:
+        return f"{message[:1].lower()}{message[1:]}"
+    named = [each["ctx"]["expected"] for each in problems if each["type"] == "literal_error"]
+    return f"should be {' or '.join([*nouns, *named])}"
 
 
 def _noun(problem: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Search path: the folders in which profiles and studies are found, the working folder before the shipped ones."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,9 +10,12 @@ from revconsole.errors import ProfileError, UnknownName
 from revconsole.records.files.toml_file import read_table
 from revconsole.records.settings import study
 from revconsole.records.settings.study import Study
+from revconsole.records.settings.words import COMMAND_LINE
 
 PACKAGE = Path(__file__).resolve().parent.parent.parent
 UNREADABLE = "(not a readable profile)"
+SETTING = re.compile(r"[\w.]+=")
+"""How a setting begins that stands where a name is to stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +74,15 @@ def find(name: str, kind: str = "profile") -> Study:
 
 
 def path_of(name: str, kind: str = "profile") -> Path:
-    """The file that a name or path refers to. Raises UnknownName."""
+    """The file that a name or path refers to. Raises UnknownName, and ProfileError for a setting in its place."""
     if name.endswith(".toml") or "/" in name:
         return Path(name).expanduser()
     for folder in (*folders(), *study_folders()):
         if (folder / f"{name}.toml").is_file():
             return folder / f"{name}.toml"
+    if SETTING.match(name):
+        why = f"is missing before {name}; `revconsole profiles` lists them"
+        raise ProfileError(COMMAND_LINE, kind.upper(), why)
     raise UnknownName(kind, name, {entry.name for entry in _all_experiments()})
 
 
@@ -83,7 +90,7 @@ def known(name: str) -> bool:
     """Whether a name refers to an experiment, or is a path."""
     try:
         path_of(name)
-    except UnknownName:
+    except (UnknownName, ProfileError):
         return False
     return True
 
