@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Tests start hundreds of processes: each would compile the package again where the environment forbids to keep it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test quick shape check-tools lint types contracts tests faults accept-gpu pages pictures frames docs format constraints clean
+.PHONY: help install demo test quick shape check-tools lint types contracts tests faults accept-gpu pages pictures full-forms frames docs format constraints clean
 
 help:
 	@echo "make install      set up in .venv"
@@ -17,6 +17,7 @@ help:
 	@echo "make accept-gpu   tests and figures of this machine's GPU, into accept-gpu.json (DEVICE=cpu for a dry run)"
 	@echo "make docs         build the pages in docs/ into site/, strictly"
 	@echo "make pages        write anew the pages that are made from the code: settings, verbs, keys, schemes"
+	@echo "make full-forms   foresee the studies' full forms anew for docs/full-forms.md (ten minutes)"
 	@echo "make pictures     draw the pictures of README and docs anew, from recorded runs"
 	@echo "make frames       store every screen anew as text, once all are right: what tests/console/test_frames.py compares"
 	@echo "make format       format the code"
@@ -91,6 +92,9 @@ pages: install
 
 pictures: install
 	$(BIN)/python docs/pictures.py
+
+full-forms: install
+	$(BIN)/python docs/full_forms.py
 
 frames: check-tools
 	$(BIN)/pytest -n 0 --renew-frames tests/console/test_frames.py

@@ -225,9 +225,9 @@ def code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
-def joined(parts: Sequence[str]) -> str:
-    """A page, with the note that it is made."""
-    made = "<!-- Made by docs/pages.py from the code: `make pages` writes it anew. -->"
+def joined(parts: Sequence[str], target: str = "pages") -> str:
+    """A page, with the note that it is made. target: of make, which makes it."""
+    made = f"<!-- Made by docs/{target.replace('-', '_')}.py from the code: `make {target}` writes it anew. -->"
     return "\n\n".join(filter(None, (parts[0], made, *parts[1:]))) + "\n"
 
 

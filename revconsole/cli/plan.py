@@ -7,10 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from revconsole.cli import memory_output, output, plan_calibration, plan_modules, plan_solved
+from revconsole.cli import (
+    memory_output,
+    output,
+    plan_calibration,
+    plan_card,
+    plan_modules,
+    plan_solved,
+)
 from revconsole.cli.arguments import Json, Profile, Settings
 from revconsole.cli.opening import opened
-from revconsole.cli.plan_modules import rewired
+from revconsole.cli.plan_card import CardName, Utilisation
+from revconsole.cli.plan_modules import fitted, rewired
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab import format as form
 from revconsole.lab import noted, rows
@@ -19,7 +27,7 @@ from revconsole.lab.lab import Lab
 from revconsole.lab.layer_files import refuse_target, write_layers
 from revconsole.lab.outlook import EXIT_CODES, Outlook, memory_entry, outlook, worst
 from revconsole.lab.room import FREE, free_on, in_bytes, kind_of
-from revconsole.lab.sharing import shared_fit
+from revconsole.lab.sharing import SharedFit, shared_fit
 from revconsole.lab.solve import SOLVED
 from revconsole.lab.timing import Timing, on_devices, timing
 from revconsole.lab.torch_api import training
@@ -120,6 +128,8 @@ def plan(
     solve: Solve = None,
     time: Time = False,
     devices: Devices = None,
+    card: CardName = None,
+    utilisation: Utilisation = None,
     calibration: Calibrated = False,
     check: Check = False,
     json: Json = False,
@@ -132,14 +142,13 @@ def plan(
     """
     lab = opened(context)
     if calibration or check:
-        _refuse_beside_calibration(context.params)
+        plan_calibration.refuse_beside(context.params)
         _calibration(lab, profile, check=check, json=json)
         return
-    if not profile:
-        raise ProfileError(COMMAND_LINE, "PROFILE", "is missing; `revconsole profiles` lists them")
     refuse_target(layers)
     room = _room(memory, json=json and solve is None)
-    choices = lab.models(profile, given := parse_assignments(settings))
+    on = plan_card.asked(card, utilisation)
+    choices = lab.models(_named(profile), given := on.on_cuda(parse_assignments(settings)))
     runs = lab.store.list()
     if solve is not None:
         raise typer.Exit(plan_solved.print_solved(choices, solve, room, runs=runs, json=json))
@@ -148,14 +157,13 @@ def plan(
     if not plans:
         raise errors[0]
     times = _times(lab, outlooks) if time or devices else _times_known(outlooks, runs)
+    least = on.least(plans)
     counted = [entry for entry in entries if not entry["left_out"]]
     fits = [shared_fit(each, runs) for each in outlooks]
     tables = _modules(plans, counted, layers, shown=modules)
     if json:
-        for entry, each, fit in zip(counted, plans, fits, strict=True):
-            entry["fits_with"] = fit.settings if fit else None
-            entry["notes"] = noted.entries(each, ())
-        _complete(counted, tables, times)
+        _complete(counted, plans, fits, tables, times)
+        on.complete(counted, least)
         output.print_json(entries)
     else:
         for entry, table in zip(counted, tables, strict=bool(tables)):
@@ -163,13 +171,27 @@ def plan(
         _print(entries)
         memory_output.print_memory(outlooks, fits)
         _say_times(outlooks, times, devices or 1)
+        on.say(plans, least)
         _say_search(profile, given, times, devices or 1)
         _explain(plans, counted)
         output.say_notes(lab.noted(plans).lines)
+    if code := _code(errors, outlooks if memory is not None else ()):
+        raise typer.Exit(code)
+
+
+def _named(profile: str) -> str:
+    """The profile that is asked about. Raises ProfileError if none is."""
+    if not profile:
+        raise ProfileError(COMMAND_LINE, "PROFILE", "is missing; `revconsole profiles` lists them")
+    return profile
+
+
+def _code(errors: Sequence[RevconsoleError], judged: Sequence[Outlook]) -> int:
+    """The exit code: of the first error, else of the worst verdict on the memory; 0 if there is neither."""
     if errors:
-        raise typer.Exit(errors[0].exit_code)
-    if memory is not None and (word := worst(outlooks)):
-        raise typer.Exit(EXIT_CODES[word])
+        return errors[0].exit_code
+    word = worst(judged)
+    return EXIT_CODES[word] if word else 0
 
 
 def _modules(
@@ -184,29 +206,6 @@ def _modules(
     return tables if shown else []
 
 
-BESIDE = {
-    "profile": "PROFILE", "settings": "KEY=VALUE", "memory": "--memory", "solve": "--solve", "time": "--time",
-    "modules": "--modules", "layers": "--layers", "devices": "--devices",
-}  # fmt: skip
-"""What does not go with --calibration, by the name of its parameter; with --check a word may stand in place of PROFILE."""
-
-
-def _refuse_beside_calibration(given: Mapping[str, Any]) -> None:
-    """Raises ProfileError for what `plan --calibration` takes no account of. given: the parameters of the verb."""
-    if not given["calibration"]:
-        raise ProfileError(
-            COMMAND_LINE, "--check", "belongs to --calibration: plan --calibration --check"
-        )
-    for name, typed in BESIDE.items():
-        value = given[name]
-        if name in {"profile", "settings"}:
-            value = (value or None) if name == "settings" or not given["check"] else None
-        if value is not None and value is not False:
-            raise ProfileError(
-                COMMAND_LINE, typed, "does not go with --calibration, which is about the runs here"
-            )
-
-
 def _calibration(lab: Lab, containing: str, *, check: bool, json: bool) -> None:
     if check:
         plan_calibration.print_check(containing, json=json)
@@ -216,10 +215,15 @@ def _calibration(lab: Lab, containing: str, *, check: bool, json: bool) -> None:
 
 def _complete(
     entries: Sequence[dict[str, Any]],
+    plans: Sequence[Plan],
+    fits: Sequence[SharedFit | None],
     tables: Sequence[Sequence[ModuleCost]],
     times: Sequence[Timing],
 ) -> None:
-    """Add to the rows that JSON has the modules and the times that were asked for."""
+    """Add to the rows that JSON has what fits and the notes, and the modules and times that were asked for."""
+    for entry, plan, fit in zip(entries, plans, fits, strict=True):
+        entry["fits_with"] = fit.settings if fit else None
+        entry["notes"] = noted.entries(plan, ())
     for entry, table in zip(entries, tables, strict=bool(tables)):
         entry["modules"] = [asdict(module) for module in table]
         entry["modules_note"] = rewired(entry, table)
@@ -384,15 +388,3 @@ def _entry(found: Outlook) -> dict[str, Any]:
         "micro_batch": found.micro_batch,
         **memory_entry(found),
     }
-
-
-def fitted(plan: Plan) -> str:
-    """A sentence on a support vector machine: what is known before the fit, and what is not."""
-    facts = plan.facts
-    pairs, numbers = facts.classes * (facts.classes - 1) // 2, facts.channels * plan.image_size**2
-    images = plan.data.train_limit or plan.shipped_images
-    most = f" of {images - plan.data.held_out(images):,} training images" if images else ""
-    return (
-        f"{plan.name}: {pairs:,} {'pair' if pairs == 1 else 'pairs'} of classes to fit, {numbers:,} numbers per image; how many{most} "
-        "become support vectors, and so the numbers of parameters and operations, is known after the fit"
-    )

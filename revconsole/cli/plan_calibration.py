@@ -1,7 +1,7 @@
 """How good predictions have been here, and a check of foreseen memory against real steps, as `plan --calibration` prints them."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -36,6 +36,29 @@ CHECKED = ["settings", "backward", "batch", "foreseen", "allocated", "error", "r
 YIELDS = ["cached", "CPU seconds", "error of it", "resident"]
 CALIBRATING = 10
 """Checked predictions whose ratio calibrates all later ones."""
+
+
+BESIDE = {
+    "profile": "PROFILE", "settings": "KEY=VALUE", "memory": "--memory", "solve": "--solve", "time": "--time",
+    "modules": "--modules", "layers": "--layers", "devices": "--devices", "card": "--card", "utilisation": "--utilisation",
+}  # fmt: skip
+"""What does not go with --calibration, by the name of its parameter; with --check a word may stand in place of PROFILE."""
+
+
+def refuse_beside(given: Mapping[str, Any]) -> None:
+    """Raises ProfileError for what `plan --calibration` takes no account of. given: the parameters of the verb."""
+    if not given["calibration"]:
+        raise ProfileError(
+            COMMAND_LINE, "--check", "belongs to --calibration: plan --calibration --check"
+        )
+    for name, typed in BESIDE.items():
+        value = given[name]
+        if name in {"profile", "settings"}:
+            value = (value or None) if name == "settings" or not given["check"] else None
+        if value is not None and value is not False:
+            raise ProfileError(
+                COMMAND_LINE, typed, "does not go with --calibration, which is about the runs here"
+            )
 
 
 def print_calibration(runs: Iterable[Summary], *, json: bool) -> None:

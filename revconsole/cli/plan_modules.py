@@ -6,6 +6,7 @@ from typing import Any
 from revconsole.cli import output
 from revconsole.lab.module_rows import HEADINGS, cells, sums
 from revconsole.records.findings.modules import ModuleCost
+from revconsole.records.settings.plan import Plan
 
 OF_MODULES = (
     "parameters and multiply-adds of a module exclude the modules inside it; outputs are for one image; `times` is the "
@@ -30,4 +31,16 @@ def rewired(entry: Mapping[str, Any], modules: Sequence[ModuleCost]) -> str:
     return (
         f"{entry['name']}: the modules are those of the plain network; with scheme {entry['scheme']} it has "
         f"{wired[0]:,} parameters and {wired[1]:,} multiply-adds in all"
+    )
+
+
+def fitted(plan: Plan) -> str:
+    """A sentence on a support vector machine: what is known before the fit, and what is not."""
+    facts = plan.facts
+    pairs, numbers = facts.classes * (facts.classes - 1) // 2, facts.channels * plan.image_size**2
+    images = plan.data.train_limit or plan.shipped_images
+    most = f" of {images - plan.data.held_out(images):,} training images" if images else ""
+    return (
+        f"{plan.name}: {pairs:,} {'pair' if pairs == 1 else 'pairs'} of classes to fit, {numbers:,} numbers per image; how many{most} "
+        "become support vectors, and so the numbers of parameters and operations, is known after the fit"
     )

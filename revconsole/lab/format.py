@@ -14,7 +14,7 @@ MARKS = "'\"`()[]:;,."
 """Characters that may surround a path in a sentence."""
 KIB = 1024
 MIB = 1024 * KIB
-PREFIXES = ("", "k", "M", "G", "T", "P")
+PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -158,7 +158,8 @@ def _scaled(number: int, between: str) -> str:
     if not power:
         return f"{number} "
     value = rounded / 1000**power
-    return f"{value:.{2 - int(math.log10(value))}f} {PREFIXES[power]}{between}"
+    decimals = max(0, 2 - int(math.log10(value)))
+    return f"{value:,.{decimals}f} {PREFIXES[power]}{between}"
 
 
 def learnt(parameters: int | None, support_vectors: int | None) -> str:

@@ -27,6 +27,7 @@ from revconsole.records.search.early import early_stop
 from revconsole.records.settings.plan import Plan
 from revconsole.training.bench.measure import measure
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
+from revconsole.training.checks.step_cost import products_of_step
 from revconsole.training.exports.exporting import export
 from revconsole.training.foresee.checking import checked as check_foresight
 from revconsole.training.foresee.checking import combinations as foresight_combinations
@@ -55,7 +56,7 @@ from revconsole.training.together.watch import RankWatch
 from revconsole.training.trainer import train
 
 __all__ = [
-    "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "exported", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "mistakes", "modules_of", "predicted", "refuse_unready",
+    "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "exported", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "mistakes", "modules_of", "predicted", "products_of_step", "refuse_unready",
     "samples", "scheme_groups", "survey_models", "take_part", "throughput", "timm_models", "timm_version", "training_pace", "weights_described",
 ]  # fmt: skip
 

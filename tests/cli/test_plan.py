@@ -294,3 +294,41 @@ def test_the_time_on_several_devices_is_that_of_the_one_that_is_free_last():
     unknown = Timing(known_from="nothing like it has run")
     assert "about 50 s without 1 of them" in on_devices([times[0], unknown], 8)
     assert "about an unknown time" in on_devices([unknown], 8)
+
+
+def test_the_least_time_on_a_card_is_said(run):
+    tiny = (
+        "circles",
+        "seeds=0",
+        "model.architecture=mlp",
+        "--card",
+        "A100",
+        "--utilisation",
+        "0.5",
+    )
+    entry = json.loads(run("plan", *tiny, "--json").out)[0]
+    said = run("plan", *tiny)
+
+    time = entry["least_time"]
+    assert (time["card"], entry["device"]) == ("A100", "cuda")
+    assert time["seconds_at_peak"] == pytest.approx(2 * time["multiply_adds"] / 19.5e12)
+    assert time["seconds_at_utilisation"] == pytest.approx(2 * time["seconds_at_peak"])
+    assert "on A100: " in said.out
+    assert "at least: forward, backward and recomputation" in said.err
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--card", "H1000"), "no card with a known peak 'H1000'"),
+        (("--utilisation", "0.4"), "belongs to --card"),
+        (("--card", "H100", "train.device=cpu"), "train.device=cpu: does not go with --card H100"),
+        (("--card", "T4", "train.precision=bf16"), "T4 has no products in bf16"),
+    ],
+)
+def test_a_card_that_cannot_be_answered_for_is_one_sentence(run, given, words):
+    said = run("plan", "circles", "seeds=0", "model.architecture=mlp", *given)
+
+    assert said.code == 2
+    assert words in said.err
+    assert len(said.err.strip().splitlines()) == 1

@@ -144,3 +144,16 @@ def contained(part: dict, whole: dict) -> bool:
         contained(value, whole[key]) if isinstance(value, dict) else whole[key] == value
         for key, value in part.items()
     )
+
+
+def test_the_full_form_of_every_study_is_foreseen(monkeypatch, store):
+    """Of the one that is counted in a second the row is computed anew."""
+    monkeypatch.syspath_prepend(DOCS)
+    made = runpy.run_path(str(DOCS / "full_forms.py"))
+    text = (DOCS / "full-forms.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+
+    assert [row[0].strip("`") for row in rows] == made["studies"]()
+    circles = next(row for row in rows if row[0] == "`circles`")
+    assert circles == made["of_study"]("circles", store)
+    assert text == made["page"](rows), "`make full-forms` writes it anew"

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
+from revconsole.records import card_peaks
+from revconsole.records.card_peaks import CardPeaks, peak
 from revconsole.records.logs.events import Measured, MetricDeclared, Started
 from revconsole.training.learning import utilisation
-from revconsole.training.machine import devices, peaks
-from revconsole.training.machine.peaks import CardPeaks, peak
+from revconsole.training.machine import devices
 
 CHIPS = {
     # multiprocessors, boost in GHz, multiply-adds of one in a cycle: float32, tf32, fp16 with sums in float32
@@ -62,8 +63,9 @@ def test_a_precision_that_a_card_only_emulates_has_no_peak():
 @pytest.fixture
 def known_here(monkeypatch):
     """A table in which this machine's processor stands, at 10¹² operations a second."""
-    name = peaks.MAKER.sub("", devices.device_name(devices.choose("cpu")))
-    monkeypatch.setattr(peaks, "PEAKS", {re.escape(name): CardPeaks(float32=1.0)})
+    name = card_peaks.MAKER.sub("", devices.device_name(devices.choose("cpu")))
+    here = CardPeaks(called=re.escape(name), float32=1.0)
+    monkeypatch.setattr(card_peaks, "PEAKS", {"here": here})
 
 
 def told(log):

@@ -3,16 +3,16 @@
     MFU = 3 · operations of a forward pass of an image · images per second / peak operations per second
 
 A backward counts as two forwards. What a reversible or checkpointed backward computes again is left out, so that MFU
-compares trainings by what they achieve. It is known where the peak of the device is (see `machine.peaks`), every
+compares trainings by what they achieve. It is known where the peak of the device is (see `records.card_peaks`), every
 operation of the model is counted, all of its weights train, and it learns from labels: otherwise other operations are
 done than are counted.
 """
 
+from revconsole.records.card_peaks import peak
 from revconsole.records.logs.block import REPORTED
 from revconsole.records.logs.events import Event, Measured, MetricDeclared, Scalar
 from revconsole.training.checks import cost
 from revconsole.training.machine import devices
-from revconsole.training.machine.peaks import peak
 from revconsole.training.setup.training_state import TrainingState
 
 PASSES = 3

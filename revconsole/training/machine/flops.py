@@ -5,8 +5,9 @@ also follows the modules, by hooks on every module of the process. A run that tr
 them, and `autograd.grad` inside a backward, which reversing needs, does not stand them; so they are left out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -41,10 +42,10 @@ KNOWN = frozenset({*flop_registry, *OURS})
 
 
 class FlopCounter(FlopCounterMode):
-    """Counts what runs within it; `get_total_flops()` returns the sum."""
+    """Counts what runs within it; `get_total_flops()` returns the sum. formulas: of operators, in place of torch's."""
 
-    def __init__(self) -> None:
-        super().__init__(display=False, custom_mapping=OURS)
+    def __init__(self, formulas: Mapping[Any, Callable[..., int]] = MappingProxyType({})) -> None:
+        super().__init__(display=False, custom_mapping=OURS | dict(formulas))
         self.mod_tracker = _NoModules()  # type: ignore[assignment]  # all that the counter asks of it
 
 
