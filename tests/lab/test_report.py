@@ -704,11 +704,23 @@ def seen(two_arms):
     image = Attended(picture=picture, truth="cat", called="dog", shares=shares)
     shown = Inspection(
         epoch=2, step=20, best=True,
-        positions=Positions(kind="fixed", side=2, table=table, similarity=similarity),
-        attention=AttentionRollout(of="the class token", blocks=3, side=2, images=(image, image)),
+        positions=Positions(kind="fixed", grid=(2, 2), table=table, similarity=similarity),
+        attention=AttentionRollout(of="the class token", blocks=3, grid=(2, 2), images=(image, image)),
     )  # fmt: skip
     plain, rev = (arm.runs[0].id for arm in two_arms.arms)
     return {plain: shown, rev: "it has no readable checkpoint"}
+
+
+def test_positions_of_an_oblong_grid_are_tiled_as_they_lie(seen):
+    shown = replace(
+        next(each for each in seen.values() if isinstance(each, Inspection)).positions, grid=(1, 4)
+    )
+    with drawn():
+        picture = positions.draw(shown).axes[0].images[0].get_array()
+
+    assert picture.shape == (1, 4 * 4 + 3)
+    tiles = [picture[0, 5 * n : 5 * n + 4].tolist() for n in range(4)]
+    assert tiles == [pytest.approx(row) for row in shown.similarity]
 
 
 def confused(results, *counts):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 from timm.layers import PatchEmbed
+from torch import nn
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as reference
 
@@ -18,6 +19,7 @@ from revconsole.records.sections import Data
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit.sight import left_out, seen
 from revconsole.training.foresee.shapes import batch_of
+from revconsole.training.questions import attention_picture, inspection
 from revconsole.training.setup.build import build_model
 
 VIT = {"architecture": "vit", "patch": 4, "dim": 12, "depth": 2}
@@ -151,3 +153,58 @@ def test_what_a_network_misses_of_them_is_counted_each_way():
     assert left_out(whole) == ""
     whole[:, :, 12:] = False
     assert left_out(whole).startswith("8 of 8 rows and 12 of 16 columns of an image")
+
+
+def rolled_by_hand(model, images):
+    """Attention rollout of the class token (Abnar and Zuidema 2020), written out block by block in float64."""
+    model, tokens = model.double(), None
+    with torch.no_grad():
+        patches = model.patch_embed(images.double())
+        token = model.cls_token.expand(len(images), -1, -1)
+        tokens = torch.cat([token, patches], dim=1) + model.pos_embed
+        share = torch.eye(tokens.shape[1], dtype=torch.float64).expand(len(images), -1, -1)
+        for block in model.blocks:
+            normed = block.norm1(tokens)
+            query, key, _ = (normed @ block.attn.qkv.weight.T + block.attn.qkv.bias).chunk(3, -1)
+            heads, each = block.attn.num_heads, query.shape[-1] // block.attn.num_heads
+            weights = sum(
+                (query[..., part] @ key[..., part].mT / each**0.5).softmax(-1)
+                for part in (slice(n * each, (n + 1) * each) for n in range(heads))
+            ) / heads  # fmt: skip
+            share = (weights + torch.eye(tokens.shape[1])) / 2 @ share
+            tokens = block(tokens)
+    looked = share[:, 0, 1:]
+    return looked / looked.sum(-1, keepdim=True)
+
+
+def test_the_attention_of_each_patch_is_drawn_where_the_patch_lies(bars):
+    model = build_model(plan_of(bars)).eval()
+    images = torch.randn(3, 3, 8, 16, generator=torch.Generator().manual_seed(0))
+
+    rolled = inspection.attended(model, images)
+
+    assert rolled.shares.shape == (3, 2, 4)
+    by_hand = rolled_by_hand(model, images)
+    for row in range(2):
+        for column in range(4):
+            expected = by_hand[:, 4 * row + column].float()
+            assert torch.allclose(rolled.shares[:, row, column], expected, atol=1e-6)
+    found = inspection.positions(model.float())
+    assert (found.grid, len(found.table)) == ((2, 4), 8)
+
+
+def test_the_picture_is_as_wide_as_the_images_and_bright_where_it_looks(tmp_path, monkeypatch):
+    shares = torch.full((1, 2, 4), 0.01)
+    shares[0, 1, 3] = 1.0  # the patch at the lower right
+    rolled = inspection.Rolled(shares=shares, logits=torch.zeros(1, 2), of_class=True, blocks=1)
+    monkeypatch.setattr(attention_picture, "attended", lambda *_: rolled)
+    white = torch.tensor([0.0, 1.0]).repeat_interleave(64).reshape(1, 1, 8, 16)  # below
+
+    attention_picture.paint(nn.Identity(), white, tmp_path / "a.png")
+
+    pixels = np.asarray(Image.open(tmp_path / "a.png"))[..., 0]
+    height, width = 96 + 4, 192 + 4
+    assert pixels.shape == (2 * height, width)
+    below = pixels[height + 2 : -2, 2:-2]
+    assert below[-1, -1] == 255
+    assert below[-1, 0] == round(255 * 0.15)

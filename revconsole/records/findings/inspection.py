@@ -1,6 +1,6 @@
 """Inspection: similarity of the position encodings and attention maps of a run's kept weights.
 
-Plain values, which can be drawn without torch. Shapes: G tokens per side of the grid, N = G² tokens, D width.
+Plain values, which can be drawn without torch. Shapes: R rows and C columns of the grid, N = R · C tokens, D width.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ class Positions:
     """
 
     kind: Literal["learned", "fixed"]
-    side: int
+    grid: tuple[int, int]
     table: Rows
     similarity: Rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attended:
-    """One test image with its class, the predicted one, and each patch's share of the attention, (G, G), of sum 1."""
+    """One test image with its class, the predicted one, and each patch's share of the attention, (R, C), of sum 1."""
 
     picture: Picture
     truth: str
@@ -41,7 +41,7 @@ class AttentionRollout:
 
     of: Literal["the class token", "the mean over all tokens"]
     blocks: int
-    side: int
+    grid: tuple[int, int]
     images: tuple[Attended, ...]
 
 

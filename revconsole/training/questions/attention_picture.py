@@ -1,14 +1,14 @@
 """Attention picture: what a network looks at, beside the images, as one PNG.
 
 Two rows: the images as it sees them, and below each the same with dark patches that it hardly looks at.
-Shapes: B images, C channels, S pixels of height and width, G patches of height and width.
+Shapes: B images, C channels, S pixels of height and width.
 """
 
 from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from revconsole.data import evaluation_batches, resized
@@ -30,12 +30,16 @@ def draw(reopened: Reopened, pictured: Pictured, path: Path) -> None:
     """Write the picture of the first images. Raises WrongState if the network has no attention to roll out."""
     state = reopened.state
     _, inputs, _ = next(evaluation_batches(pictured.split, batch=MOST_IMAGES))
-    inputs = resized(inputs, state.plan.image_shape)
+    paint(state.judged.eval(), resized(inputs, state.plan.image_shape), path)
+
+
+def paint(model: nn.Module, inputs: Tensor, path: Path) -> None:
+    """Write the picture of some inputs (B, C, S, S). Raises as `draw` does."""
     if inputs.shape[1] not in {1, 3}:
         raise WrongState(
             "no attention picture: its images are not pictures of one or three channels"
         )
-    rolled = attended(state.judged.eval(), inputs)
+    rolled = attended(model, inputs)
     if isinstance(rolled, str):
         raise WrongState(f"no attention picture of this network: {rolled}")
     factor = max(1, -(-SIDE // inputs.shape[-1]))

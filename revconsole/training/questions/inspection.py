@@ -1,6 +1,6 @@
 """Inspection: position encodings and attention of a checkpoint's weights, on test images of the run.
 
-Shapes: B images, N tokens of which G² are patches, D width, S pixels of height and width.
+Shapes: B images, N tokens of which R · C are patches in rows and columns, D width, S pixels of height and width.
 """
 
 import math
@@ -40,7 +40,7 @@ def inspect(plan: Plan, checkpoints: CheckpointStore, *, data: Path, images: int
         )
 
 
-OBLONG = "its images are not square, and the picture of patches is"
+OBLONG = "its images are not square, and it does not say how its patches lie"
 
 
 def positions(model: nn.Module) -> Positions | str:
@@ -48,17 +48,14 @@ def positions(model: nn.Module) -> Positions | str:
     table = getattr(model, "pos_embed", None)
     if not isinstance(table, Tensor) or table.ndim != 3:
         return "it adds no position encodings to its tokens"
-    rows, columns = getattr(getattr(model, "patch_embed", None), "grid_size", None) or (1, 1)
-    if rows != columns:
-        return OBLONG
-    side, prefix_tokens = _grid(table.shape[1])
-    if side < 2:
+    rows, columns = grid = _grid(model, table.shape[1])
+    if rows * columns < 2:
         return "it has one token"
-    patches = table.detach()[0, prefix_tokens:]
+    patches = table.detach()[0, table.shape[1] - rows * columns :]
     directions = F.normalize(patches, dim=-1)
     return Positions(
         kind="learned" if table.requires_grad else "fixed",
-        side=side,
+        grid=grid,
         table=patches.tolist(),
         similarity=(directions @ directions.T).tolist(),
     )
@@ -81,7 +78,7 @@ def attention(state: TrainingState, model: nn.Module, images: int) -> AttentionR
     return AttentionRollout(
         of="the class token" if rolled.of_class else "the mean over all tokens",
         blocks=rolled.blocks,
-        side=shares.shape[-1],
+        grid=(shares.shape[-2], shares.shape[-1]),
         images=tuple(
             Attended(
                 picture=Picture(rows=colours(image), caption=names[label]),
@@ -102,7 +99,7 @@ def attention(state: TrainingState, model: nn.Module, images: int) -> AttentionR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolled:
-    """What a network looks at: shares (B, G, G) of the patches, 1 in sum; logits (B, K); blocks that were rolled out."""
+    """What a network looks at: shares (B, R, C) of the patches, 1 in sum; logits (B, K); blocks that were rolled out."""
 
     shares: Tensor
     logits: Tensor
@@ -112,19 +109,20 @@ class Rolled:
 
 def attended(model: nn.Module, inputs: Tensor) -> Rolled | str:
     """The attention rollout of some inputs (B, C, S, S), or why there is none."""
-    if inputs.shape[-2] != inputs.shape[-1]:
-        return OBLONG
     with torch.inference_mode(), Attentions() as attentions:
         logits = model(inputs)
     if problem := _no_rollout(attentions.weights, len(inputs)):
         return problem
     rolled = rollout(attentions.weights)
-    side, prefix_tokens = _grid(rolled.shape[-1])
+    tokens = rolled.shape[-1]
+    rows, columns = _grid(model, tokens)
+    if rows == columns and inputs.shape[-2] != inputs.shape[-1] and not _stated(model):
+        return OBLONG
     of_class = getattr(model, "cls_token", None) is not None
-    shares = (rolled[:, 0] if of_class else rolled.mean(dim=1))[:, prefix_tokens:]
+    shares = (rolled[:, 0] if of_class else rolled.mean(dim=1))[:, tokens - rows * columns :]
     shares = shares / shares.sum(dim=-1, keepdim=True)
     return Rolled(
-        shares=shares.reshape(-1, side, side),
+        shares=shares.reshape(-1, rows, columns),
         logits=logits,
         of_class=of_class,
         blocks=len(attentions.weights),
@@ -143,13 +141,19 @@ def _no_rollout(weights: list[Tensor], images: int) -> str:
     ((rows, columns),) = shapes
     if rows != columns:
         return "its attention is not of tokens to themselves"
-    return "" if _grid(rows)[0] > 1 else "it has one token"
+    return "" if math.isqrt(rows) > 1 else "it has one token"
 
 
-def _grid(tokens: int) -> tuple[int, int]:
-    """(tokens per side of the square grid, tokens before the grid)."""
-    side = math.isqrt(tokens)
-    return side, tokens - side * side
+def _stated(model: nn.Module) -> tuple[int, int] | None:
+    """Rows and columns of patches, where a model says them."""
+    stated = getattr(getattr(model, "patch_embed", None), "grid_size", None)
+    return (int(stated[0]), int(stated[1])) if stated else None
+
+
+def _grid(model: nn.Module, tokens: int) -> tuple[int, int]:
+    """Rows and columns of the patches, which are the last of the tokens: as the model says, or else of a square."""
+    stated, side = _stated(model), math.isqrt(tokens)
+    return stated if stated and stated[0] * stated[1] <= tokens else (side, side)
 
 
 def _first_of_each_class(labels: Tensor, most: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Attention maps: attention rollout over a model's blocks on some test images."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -39,9 +40,11 @@ def sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
 def draw(shown: AttentionRollout) -> "Figure":
     """Each image above the same image under its map, all on one scale."""
     count = len(shown.images)
-    side = min(LARGEST, (drawing.WIDTH - MARGIN) / count)
-    figure, panels = drawing.grid(2, count, size=(count * side + MARGIN, 2 * side + TITLE))
-    even = shown.side**2
+    width = min(LARGEST, (drawing.WIDTH - MARGIN) / count)
+    rows, columns = shown.grid
+    height = min(LARGEST, width * rows / columns)
+    figure, panels = drawing.grid(2, count, size=(count * width + MARGIN, 2 * height + TITLE))
+    even = rows * columns
     values = [share * even for each in shown.images for row in each.shares for share in row]
     for column, each in enumerate(shown.images):
         above, below = panels[0][column], panels[1][column]
@@ -62,10 +65,10 @@ def _image(axes: "Axes", each: Attended) -> None:
 
 def _map(axes: "Axes", each: Attended, even: int, scale: tuple[float, float]) -> "AxesImage":
     """Draw a translucent map over an image, patch by patch."""
-    side = len(each.picture.rows)
+    height, width = len(each.picture.rows), len(each.picture.rows[0])
     return axes.imshow(
         [[share * even for share in row] for row in each.shares], cmap="viridis",
-        vmin=scale[0], vmax=scale[1], alpha=0.65, extent=(-0.5, side - 0.5, side - 0.5, -0.5),
+        vmin=scale[0], vmax=scale[1], alpha=0.65, extent=(-0.5, width - 0.5, height - 0.5, -0.5),
         interpolation="nearest",
     )  # fmt: skip
 
@@ -80,7 +83,7 @@ def _caption(shown: AttentionRollout, whose: str, plan: Plan) -> str:
         f"Attention of {shown.of} on the first test image of each of {len(shown.images)} classes, rolled out over "
         f"{shown.blocks} softmax attentions (Abnar and Zuidema 2020; heads averaged, the skip connection half of every "
         f"row), of {whose}. Above the image with its class, and in brackets the predicted one where that was wrong; below the "
-        f"same under its map: attention relative to uniform (1/{shown.side**2} for each patch). One scale for all images."
+        f"same under its map: attention relative to uniform (1/{math.prod(shown.grid)} for each patch). One scale for all images."
     )
     if plan.scheme.name not in AS_DEFINED:
         text += (

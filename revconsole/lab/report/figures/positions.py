@@ -1,6 +1,6 @@
 """Position encodings: the similarity of each position with each other, and the table itself if it is fixed.
 
-Shapes: G tokens on a side of the grid, N = G², D width.
+Shapes: R rows and C columns of the grid, N = R · C, D width.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,8 +48,8 @@ def draw(shown: Positions) -> "Figure":
     image = drawing.picture(tiles, _tiled(shown), low=low, high=1.0)
     tiles.set_xticks([])
     tiles.set_yticks([])
-    tiles.set_xlabel(f"column of the grid (1 to {shown.side})")
-    tiles.set_ylabel(f"row of the grid (1 to {shown.side})")
+    tiles.set_xlabel(f"column of the grid (1 to {shown.grid[1]})")
+    tiles.set_ylabel(f"row of the grid (1 to {shown.grid[0]})")
     figure.colorbar(image, ax=tiles, shrink=0.8, aspect=25, label="cosine similarity")
     if fixed:
         table = drawing.picture(panels[1], shown.table, low=-1.0, high=1.0, square=False)
@@ -63,10 +63,10 @@ def _caption(shown: Positions, whose: str) -> str:
     kind = "learned" if shown.kind == "learned" else "fixed, sinusoidal"
     text = (
         f"Position encodings ({kind}) of {whose}: each tile stands at its position on the grid of "
-        f"{shown.side}×{shown.side} patches and shows its cosine similarity with every position"
+        f"{shown.grid[0]}×{shown.grid[1]} patches and shows its cosine similarity with every position"
     )
-    if _step(shown.side) > 1:
-        text += f"; tiles of every {_step(shown.side)} positions"
+    if _step(shown) > 1:
+        text += f"; tiles of every {_step(shown)} positions"
     if shown.kind == "fixed":
         text += f"; on the right the table itself, {len(shown.table)} positions of {len(shown.table[0])} dimensions"
     return f"{text}. A class token has no position and is left out."
@@ -74,24 +74,24 @@ def _caption(shown: Positions, whose: str) -> str:
 
 def _tiled(shown: Positions) -> Rows:
     """One picture of all tiles, separated by empty lines."""
-    side, step = shown.side, _step(shown.side)
+    (rows, columns), step = shown.grid, _step(shown)
     gap = float("nan")
     picture: list[list[float]] = []
-    for row in range(0, side, step):
+    for row in range(0, rows, step):
         if row:
             picture.append([gap] * len(picture[0]))
-        tiles = [shown.similarity[row * side + column] for column in range(0, side, step)]
-        picture += [_line(tiles, line, side, gap) for line in range(side)]
+        tiles = [shown.similarity[row * columns + column] for column in range(0, columns, step)]
+        picture += [_line(tiles, line, columns, gap) for line in range(rows)]
     return picture
 
 
-def _line(tiles: Sequence[Sequence[float]], line: int, side: int, gap: float) -> list[float]:
+def _line(tiles: Sequence[Sequence[float]], line: int, columns: int, gap: float) -> list[float]:
     """One line of pixels through a row of tiles."""
     joined: list[float] = []
     for tile in tiles:
-        joined += [gap] * bool(joined) + list(tile[line * side : (line + 1) * side])
+        joined += [gap] * bool(joined) + list(tile[line * columns : (line + 1) * columns])
     return joined
 
 
-def _step(side: int) -> int:
-    return -(-side // MOST_TILES)
+def _step(shown: Positions) -> int:
+    return -(-max(shown.grid) // MOST_TILES)
