@@ -23,6 +23,8 @@ def copied(source: Path, name: str | None) -> Callable[[ClaimedRun], Event]:
     called = file_name(name or source.name)
 
     def work(run: ClaimedRun) -> Event:
+        if not source.is_file():
+            raise ValueError(f"{source} is no file")
         target = _place(run, called)
         shutil.copyfile(source, target)
         set_mode(target, READABLE)

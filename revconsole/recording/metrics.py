@@ -1,9 +1,10 @@
 """Metrics: turns what a program logs into events: our names, declarations on first use, epochs where something was evaluated."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from revconsole.errors import said
 from revconsole.recording.numbers import Number
 from revconsole.recording.process_samples import SAMPLED
 from revconsole.records.logs.events import EpochFinished, Event, Measured
@@ -49,10 +50,9 @@ class LoggedMetrics:
                     continue
                 self._names[theirs] = name
                 yield SAMPLED.get(name.name) or declared(name, str(theirs))
-            value = (
-                number if type(number) is float else float(number() if callable(number) else number)
-            )
-            values[name.name] = value = value * name.factor
+            if callable(number) and (number := self._read(str(theirs), number)) is None:
+                continue
+            values[name.name] = value = float(number) * name.factor
             if SURELY_PERCENT < value < math.inf and name.name.endswith("_accuracy"):
                 self._doubt(str(theirs), value)
             validated = validated or name.name in self._validating
@@ -81,7 +81,7 @@ class LoggedMetrics:
         if len(self._names) >= MOST_METRICS:
             self.complaints["many"] = f"only the first {MOST_METRICS} metrics are recorded"
             return None
-        cut = theirs[:LONGEST_NAME]
+        cut = theirs[:LONGEST_NAME].strip() or "unnamed"
         name = our_metric(cut)
         if self._taken.get(name.name, theirs) != theirs:
             name = MetricName(cut)
@@ -91,6 +91,14 @@ class LoggedMetrics:
         if name.name.startswith("validation_"):
             self._validating.add(name.name)
         return name
+
+    def _read(self, theirs: str, number: Callable[[], float]) -> float | None:
+        """The number of a value on a device; None if it cannot be had, which is said."""
+        try:
+            return float(number())
+        except Exception as error:  # noqa: BLE001  a library of others
+            self.complaints.setdefault(f"read {theirs}", f"{theirs} is not recorded: {said(error)}")
+            return None
 
     def _doubt(self, theirs: str, value: float) -> None:
         self.complaints.setdefault(

@@ -4,13 +4,15 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from revconsole.errors import said
 from revconsole.recording.claimed import WantedRecord, store_folder
 from revconsole.recording.handed import offered
 from revconsole.recording.recorded_run import RecordedRun
-from revconsole.recording.writer import RecordWriter
+from revconsole.recording.writer import SAID, RecordWriter
+from revconsole.records.given import flat
 from revconsole.records.logs.events import Scalar
 
 PROGRAM = "revconsole.record"
@@ -34,7 +36,7 @@ def record(
 ) -> RecordedRun:
     """Begin to record a run of this program; use it in a `with`, or end it by `finish`.
 
-    name: need not be unique. settings: of any depth; a whole number called `seed` is the seed, one called `epochs` the length.
+    name: need not be unique. settings: of any depth; or what `argparse` gives; a whole number called `seed` is the seed, one called `epochs` the length.
     store: the folder of runs; REVCONSOLE_STORE, else `./runs`. resume: go on with the newest recorded run of that name, or begin
     it if there is none; the first step that is logged then supersedes what was recorded from there on, or a number says
     after which step it goes on. steps: how many there will be, for the time that is left. facts: `parameters`, `device` and
@@ -48,16 +50,16 @@ def record(
     try:
         wanted = WantedRecord(
             name=str(name).strip() or "run",
-            settings=dict(settings or {}),
+            settings=_table(settings, "settings"),
             program=program,
             store=store_folder(store),
             resume=resume is not False,
             offered=offered(None if store is None else store_folder(store)),
         )
-        after = None if isinstance(resume, bool) else int(resume)
+        after = resume if isinstance(resume, int) and not isinstance(resume, bool) else None
         return RecordedRun(RecordWriter(wanted, _facts(steps, facts), after))
     except Exception as error:  # noqa: BLE001  nothing of ours may end a training
-        sys.stderr.write(f"revconsole: {said(error)}; the training goes on and is not recorded\n")
+        _say(f"{said(error)}; the training goes on and is not recorded")
         return RecordedRun(None)
 
 
@@ -66,11 +68,28 @@ def _first_rank() -> bool:
     if os.environ.get(numbered, "0") != "0":
         return False
     if numbered == "SLURM_PROCID" and os.environ.get(TASKS, "1") != "1":
-        sys.stderr.write(
-            f"revconsole: this is the first of {os.environ[TASKS]} tasks, and alone is recorded; "
-            'where each trains for itself, give record(…, ranks="each")\n'
+        _say(
+            f"this is the first of {os.environ[TASKS]} tasks, and alone is recorded; "
+            'where each trains for itself, give record(…, ranks="each")'
         )
     return True
+
+
+def _table(given: object, what: str) -> dict[str, Any]:
+    """A table, also of what `argparse` gives; of anything else nothing, which is said."""
+    if given is None or isinstance(given, Mapping):
+        return dict(given or {})
+    if hasattr(given, "__dict__"):
+        return dict(vars(given))
+    _say(
+        f'{what} are a table, as in {{"lr": 0.1}}, and {type(given).__name__} is none: recorded without them'
+    )
+    return {}
+
+
+def _say(sentence: str) -> None:
+    with suppress(Exception):  # standard error may be closed
+        sys.stderr.write(SAID.format(sentence))
 
 
 def _facts(steps: int | None, facts: Mapping[str, Scalar] | None) -> dict[str, Scalar]:
@@ -82,7 +101,9 @@ def _facts(steps: int | None, facts: Mapping[str, Scalar] | None) -> dict[str, S
     for library in ("torch", "transformers", "lightning", "timm"):
         version = getattr(sys.modules.get(library), "__version__", None)
         found |= {library: str(version)} if version else {}
-    if steps is not None:
+    if isinstance(steps, int):
         # Its validations take none of the time that is left beside its steps: they are in the pace of these.
         found |= {"steps": int(steps), "image_seconds": 0.0}
-    return found | dict(facts or {})
+    elif steps is not None:
+        _say(f"steps is a whole number, and {steps!r} is none: recorded without it")
+    return found | flat(_table(facts, "facts"))

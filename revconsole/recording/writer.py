@@ -122,7 +122,7 @@ class RecordWriter:
     def _work(self) -> None:
         try:
             self.run = self._claimed()
-        except (RevconsoleError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  as below
             self.say(f"{said(error)}; the training goes on and is not recorded")
             return
         finally:
@@ -209,7 +209,7 @@ class RecordWriter:
         if self._lost:
             lost, self._lost = self._lost, 0
             self._metrics.complaints[f"lost {time.time()}"] = (
-                f"{lost:,} entries were lost: {MOST_WAITING:,} waited already, because the disk took none"
+                f"{lost:,} entries were lost: {MOST_WAITING:,} waited already, more than could be written"
             )
         for sentence in self._metrics.complaints.values():
             if sentence not in self._told:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from argparse import Namespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,7 +51,7 @@ def begin(store):
     begun = []
 
     def begin(name="mine", settings=None, **options) -> RecordedRun:
-        begun.append(revconsole.record(name, settings, store=store.root, **options))
+        begun.append(revconsole.record(name, settings, **{"store": store.root} | options))
         return begun[-1]
 
     yield begin
@@ -234,14 +236,29 @@ class Raises:
         raise RuntimeError("no luck")
 
 
+class Elsewhere(Raises):
+    """A tensor of a device that is gone by the time at which it is read."""
+
+    device = SimpleNamespace(type="cuda")
+
+    def numel(self):
+        return 1
+
+    def detach(self):
+        return self
+
+    clone = detach
+
+
 def test_nothing_that_is_logged_raises(store, begin, capsys):
     run = begin(settings={"odd": Raises()})
-    run.log(1, loss=Raises(), text="high", many=[1, 2], none=None, good=1.0)
+    run.log(1, gone=Elsewhere(), loss=Raises(), text="high", many=[1, 2], none=None, good=1.0)
     run.log("one", loss=1.0)
     run.log(-4, loss=1.0)
     run.confusion([[1, 2]])
     run.image("x", object())
     run.artifact("/no/such/file")
+    run.artifact("/dev/zero")
     run.artifact("..")
     run.log(2, {3: 1.0}, at=7)
     run.finish()
@@ -250,6 +267,7 @@ def test_nothing_that_is_logged_raises(store, begin, capsys):
 
     assert steps(only(store), "good") == {1: 1.0}
     told = capsys.readouterr().err.splitlines()
+    assert "revconsole: gone is not recorded: RuntimeError: no luck" in told
     assert "revconsole: text is not recorded: str: TypeError: a text is no number" in told
     assert all(line.startswith("revconsole: ") for line in told)
     assert len(told) == len(set(told)) >= 8
@@ -263,6 +281,22 @@ def test_where_nothing_can_be_recorded_the_training_goes_on(tmp_path, capsys):
         assert (run.id, run.folder, run.stop_asked()) == ("", None, False)
 
     assert capsys.readouterr().err.count("the training goes on and is not recorded") == 1
+
+
+def test_what_is_no_table_and_no_number_costs_that_and_not_the_run(store, begin, capsys):
+    run = begin("odd", 5, steps="many", facts={"model": Raises(), "parameters": 7})
+    run.log(1, loss=1.0)
+    run.finish()
+    begin("parsed", Namespace(lr=0.1)).finish()
+    assert begin("nowhere", store="\0").id == ""
+
+    told = capsys.readouterr().err
+    assert "settings are a table" in told
+    assert "steps is a whole number, and 'many' is none" in told
+    assert "embedded null byte; the training goes on and is not recorded" in told
+    parsed, odd = (store.read(row.id) for row in store.list())
+    assert (odd.summary.state, odd.summary.parameters, odd.summary.step) == ("finished", 7, 1)
+    assert parsed.summary.given == {"lr": 0.1}
 
 
 def test_an_accuracy_in_percent_is_doubted(begin, capsys):
