@@ -60,7 +60,8 @@ def run(
         started = StartedCommand.start(command, wanted, metrics, named=bool(name.strip()))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise NotStarted(f"{command[0]!r} cannot be started: {why}") from None
+        python = f"; `revconsole run -- python {command[0]}`" if command[0].endswith(".py") else ""
+        raise NotStarted(f"{command[0]!r} cannot be started: {why}{python}") from None
     if started.writer.run is not None:
         output.say(f"run {started.writer.run.id} ({wanted.name})")
     raise typer.Exit(started.follow())

@@ -1,7 +1,11 @@
 """Weights out: a run's network in a folder for others, with a card that says where it is from and how to load it."""
 
+import fcntl
 import os
+import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from revconsole import __version__
@@ -27,17 +31,45 @@ def export_run(store: RunStore, run_id: str, folder: Path, *, to: Target) -> Exp
     if folder.exists() or not folder.name:
         raise BadTarget(f"{folder} exists: choose a new folder")
     require_folder_of(folder)
-    hidden = folder.with_name(f".{folder.name}.part-{os.getpid()}")
     try:
-        hidden.mkdir()
-        found = training.exported(store, run_id, to=to, folder=hidden)
-        (hidden / CARD).write_text(card(run.summary, found), encoding="utf-8")
-        hidden.rename(folder)
+        with _unfinished(folder) as hidden:
+            found = training.exported(store, run_id, to=to, folder=hidden)
+            (hidden / CARD).write_text(card(run.summary, found), encoding="utf-8")
+            hidden.rename(folder)
     except OSError as error:
         raise StoreError(f"cannot write {folder}: {error.strerror or error}") from None
+    return found
+
+
+@contextmanager
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside one that is to appear whole; removed at the end, with those that killed exports of that name left.
+
+    Whoever writes one holds a lock on it, which no process outlives; without effect on file systems that have no locks.
+    """
+    beginning = f".{folder.name}.part-"
+    for left in folder.parent.iterdir():
+        if left.name.startswith(beginning) and left.is_dir() and not left.is_symlink():
+            with suppress(OSError), _locked(left):
+                shutil.rmtree(left)
+    hidden = folder.with_name(f"{beginning}{secrets.token_hex(4)}")
+    hidden.mkdir()
+    try:
+        with _locked(hidden):
+            yield hidden
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-    return found
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder. Raises OSError if another process does, or it cannot be held."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(held)
 
 
 def card(run: Summary, found: Exported) -> str:

@@ -1,5 +1,6 @@
 """Recording: where a program begins a run that revconsole shows."""
 
+import operator
 import os
 import platform
 import sys
@@ -56,7 +57,7 @@ def record(
             resume=resume is not False,
             offered=offered(None if store is None else store_folder(store)),
         )
-        after = resume if isinstance(resume, int) and not isinstance(resume, bool) else None
+        after = _whole(resume)
         return RecordedRun(RecordWriter(wanted, _facts(steps, facts), after))
     except Exception as error:  # noqa: BLE001  nothing of ours may end a training
         _say(f"{said(error)}; the training goes on and is not recorded")
@@ -87,6 +88,13 @@ def _table(given: object, what: str) -> dict[str, Any]:
     return {}
 
 
+def _whole(given: object) -> int | None:
+    """A whole number, of any library; None for anything else, and for a truth value."""
+    with suppress(TypeError):
+        return None if isinstance(given, bool) else operator.index(given)  # type: ignore[arg-type]
+    return None
+
+
 def _say(sentence: str) -> None:
     with suppress(Exception):  # standard error may be closed
         sys.stderr.write(SAID.format(sentence))
@@ -101,9 +109,10 @@ def _facts(steps: int | None, facts: Mapping[str, Scalar] | None) -> dict[str, S
     for library in ("torch", "transformers", "lightning", "timm"):
         version = getattr(sys.modules.get(library), "__version__", None)
         found |= {library: str(version)} if version else {}
-    if isinstance(steps, int):
+    length = _whole(steps)
+    if length is not None:
         # Its validations take none of the time that is left beside its steps: they are in the pace of these.
-        found |= {"steps": int(steps), "image_seconds": 0.0}
+        found |= {"steps": length, "image_seconds": 0.0}
     elif steps is not None:
         _say(f"steps is a whole number, and {steps!r} is none: recorded without it")
     return found | flat(_table(facts, "facts"))

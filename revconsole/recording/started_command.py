@@ -89,7 +89,8 @@ class StartedCommand:
         Raises OSError if the command cannot be started; there is no run then, or one that failed.
         """
         if shutil.which(words[0]) is None:
-            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+            missing = errno.EACCES if Path(words[0]).is_file() else errno.ENOENT
+            raise OSError(missing, os.strerror(missing))
         writer = RecordWriter(wanted, {"command": " ".join(words)[:300]}, None, offers=True)
         run = writer.await_run(READY_SECONDS)
         try:

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from revconsole.cli.app import app
 from revconsole.errors import NotLoaded, UnknownName
 from revconsole.lab.trackers.syncing import Sync
-from revconsole.lab.trackers.tracker import TrackerFailed, refuse_unknown
+from revconsole.lab.trackers.tracker import TrackerFailed, failed, refuse_unknown
 from revconsole.records import child
 from revconsole.records.foreign.formats import tensorboard
 from revconsole.records.foreign.gathered import Gathered
@@ -238,3 +239,16 @@ def test_a_process_that_cannot_begin_is_a_warning_of_the_run(store, monkeypatch)
 
 def test_trackers_do_not_decide_the_result():
     assert Plan(name="a", train=Train(track="wandb")).digest() == Plan(name="a").digest()
+
+
+def test_no_name_of_a_run_leads_out_of_the_folder_that_was_given(trained, store):
+    run = trained(1, 2)
+    named = replace(run, summary=replace(run.summary, name="a/../../../up"))
+    sync = Sync(store.root, named, "tensorboard", "tb")
+
+    assert Path(sync.where).parent == Path("tb").absolute()
+
+
+def test_a_folder_that_cannot_be_is_one_sentence_with_its_place():
+    error = FileNotFoundError(2, "No such file or directory", "/proc/x\x1b[31m")
+    assert str(failed("tensorboard", error)) == "tensorboard: cannot write /proc/x\ufffd[31m: No such file or directory"  # fmt: skip

@@ -89,3 +89,16 @@ def test_a_folder_that_exists_or_cannot_be_is_one_sentence(monkeypatch, store, r
         with pytest.raises(raised, match=sentence) as refusal:
             export(monkeypatch, store, run_id, folder)
         assert isinstance(refusal.value, RevconsoleError)
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next_of_that_name_and_nothing_else(
+    monkeypatch, store, run_id, tmp_path
+):
+    left, other, writing = (tmp_path / f".{name}" for name in ("out.part-1", "outer.part-1", "out.part-2"))  # fmt: skip
+    for folder in (left, other, writing):
+        folder.mkdir()
+        (folder / "model.safetensors").touch()
+    with weights_out._locked(writing):
+        export(monkeypatch, store, run_id, tmp_path / "out")
+
+    assert [folder.exists() for folder in (left, other, writing)] == [False, True, True]

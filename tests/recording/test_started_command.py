@@ -121,6 +121,7 @@ def test_a_command_that_fails_says_how_and_its_status_is_returned(store, run):
     [
         ((), "there is no command: `revconsole run -- python train.py --lr 0.1`"),
         (("--", "/no/such/program"), "'/no/such/program' cannot be started: No such file or directory"),
+        (("--", __file__), "test_started_command.py' cannot be started: Permission denied; `revconsole run -- python /"),
         (("--metric", "loss", "--", "true"), "--metric loss: write NAME=REGEX"),
         (("--metric", "loss=(", "--", "true"), "is no regular expression"),
     ],

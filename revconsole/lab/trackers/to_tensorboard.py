@@ -9,12 +9,14 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from revconsole.lab.trackers.tracker import SentPoint, settings
+from revconsole.recording.artifacts import file_name
 from revconsole.records.runs.run import Run
 
 
 def begin(run: Run, place: str) -> "EventFile":
     """The event file of a run. place: the folder that TensorBoard is given; ./tensorboard if empty."""
-    return EventFile(run, Path(place or "tensorboard").absolute() / f"{run.summary.name}-{run.id}")
+    called = file_name(f"{run.summary.name}-{run.id}")
+    return EventFile(run, Path(place or "tensorboard").absolute() / called)
 
 
 class EventFile:

@@ -1,5 +1,6 @@
 """Tracker: what every tool is given, and how it is opened by its name."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -72,6 +73,9 @@ def opened(name: str, run: Run, place: str) -> Tracker:
 
 def failed(name: str, error: Exception) -> TrackerFailed:
     """One sentence on what a tool raised."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        place = one_line(os.fsdecode(error.filename), 200)
+        return TrackerFailed(f"{name}: cannot write {place}: {error.strerror}")
     return TrackerFailed(f"{name}: {type(error).__name__}: {one_line(str(error), 300)}")
 
 

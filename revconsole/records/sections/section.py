@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 UNSET = "none"
 """Word that unsets an optional setting; TOML has no null."""
+WORDS = "words"
+"""Key by which a field with a pattern says what matches it."""
 
 
 class Section(BaseModel):

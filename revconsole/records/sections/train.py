@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from revconsole.records.sections.section import Section
+from revconsole.records.sections.section import WORDS, Section
 from revconsole.records.tracker_names import SEVERAL
 
 MOST_PARTS = 65_536
@@ -46,8 +46,9 @@ class Train(Section):
     compile: bool = False
     """Compile the parts of each block, attention and MLP, before they are first used (torch.compile); exact schemes are checked to stay exact."""
     device: str = Field(
-        default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", examples=["auto", "cpu", "cuda:1"]
-    )
+        default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", examples=["auto", "cpu", "cuda:1"],
+        json_schema_extra={WORDS: "auto, cpu, mps, cuda, or cuda:0, cuda:1, …"},
+    )  # fmt: skip
     """Where to train: auto takes the emptiest GPU, then mps, then cpu; the run is the same wherever it trains."""
     threads: int | None = Field(default=None, ge=1, le=1024)
     """CPU threads for the arithmetic; unset leaves torch's choice, which the run records."""
@@ -66,8 +67,9 @@ class Train(Section):
     keep_checkpoints: int = Field(default=2, ge=1)
     """How many of the newest are kept besides the best: if one is damaged, the one before it leads to the same."""
     track: str | None = Field(
-        default=None, pattern=SEVERAL, examples=["tensorboard", "wandb,mlflow"]
-    )
+        default=None, pattern=SEVERAL, examples=["tensorboard", "wandb,mlflow"],
+        json_schema_extra={WORDS: "tensorboard, wandb or mlflow, or several with commas"},
+    )  # fmt: skip
     """Trackers that are given the metrics while the run trains: tensorboard, wandb, mlflow, comma-separated; see `revconsole sync`."""
     on_oom: Literal["fail", "shrink"] = "fail"
     """What happens when memory runs out: fail, with a list of what would fit; shrink continues with smaller micro-batches of the same batch."""

@@ -6,19 +6,20 @@ from types import NoneType
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from revconsole.errors import nearest
 from revconsole.records.sections import KINDS, Section
 from revconsole.records.sections.rule import Rule
+from revconsole.records.sections.section import WORDS
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.words import LONGEST_SHOWN, shown
-from revconsole.records.tracker_names import SEVERAL
 
 NOUNS = {
     "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
     "string_type": "text in quotes", "string_too_short": "some text", "bool_type": "true or false",
     "model_type": "a table", "model_attributes_type": "a table", "finite_number": "a finite number",
-    "string_pattern_mismatch": "auto, cpu, mps, cuda, or cuda:0, cuda:1, …",
+    "string_pattern_mismatch": "text of another form",
 }  # fmt: skip
 BOUNDS = {
     "greater_than": ("gt", "more than"),
@@ -127,10 +128,14 @@ def _unbracketed(value: object) -> str:
 
 def _or_none(path: list[str]) -> str:
     """The words " or none" if the setting may be unset; else empty."""
+    field = _field(path)
+    return " or none" if field and NoneType in get_args(field.annotation) else ""
+
+
+def _field(path: list[str]) -> FieldInfo | None:
     kinds = KINDS.get(path[0], ("", {}))[1]
     owner = kinds.get(path[1]) if kinds and len(path) > 1 else _section_class(path[0])
-    field = owner.model_fields.get(path[-1]) if owner else None
-    return " or none" if field and NoneType in get_args(field.annotation) else ""
+    return owner.model_fields.get(path[-1]) if owner else None
 
 
 def _requirement(problems: list[dict[str, Any]]) -> str:
@@ -147,10 +152,11 @@ def _requirement(problems: list[dict[str, Any]]) -> str:
     return f"should be {' or '.join([*nouns, *named])}"
 
 
-def _noun(problem: Mapping[str, Any]) -> str:
-    if problem.get("ctx", {}).get("pattern") == SEVERAL:
-        return "tensorboard, wandb or mlflow, or several with commas"
-    return NOUNS[problem["type"]]
+def _noun(problem: dict[str, Any]) -> str:
+    """What a value should be by one problem; what matches a pattern, the field itself says in words."""
+    field = _field(_path(problem)) if problem["type"] == "string_pattern_mismatch" else None
+    words = field.json_schema_extra if field is not None else None
+    return str(words[WORDS]) if isinstance(words, dict) else NOUNS[problem["type"]]
 
 
 def _unknown_kind(section: str, table: Mapping[str, Any]) -> str:
