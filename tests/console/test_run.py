@@ -1,7 +1,5 @@
 """The run screen: plots with axes and units, facts, log."""
 
-from dataclasses import replace
-
 import pytest
 from textual import events
 
@@ -303,7 +301,7 @@ async def test_the_boundary_of_points_is_drawn_while_the_run_trains(
         await stage.press("enter")
         await stage.shows("boundary, epoch 1: o outer", "█", "o", "O█")
         assert stage.line("boundary").index("loss") < stage.line("boundary").index("boundary")
-        attempt.emit(replace(left, epoch=2, cells="0000", points=()))
+        attempt.emit(left._replace(epoch=2, cells="0000", points=()))
         stage.app.reader.wake()
         await stage.shows("boundary, epoch 2")
         await stage.hides("█")
