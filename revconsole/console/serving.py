@@ -24,6 +24,17 @@ POLICY = (
     "connect-src 'self'; frame-ancestors 'none'"
 )
 """What the page may load: its own scripts and styles."""
+FOCUS = """<script>
+  new MutationObserver((changes, watch) => {
+    const keys = document.querySelector(".xterm-helper-textarea");
+    if (keys && document.body.classList.contains("-first-byte")) {
+      keys.focus();
+      watch.disconnect();
+    }
+  }).observe(document.body, {attributes: true, childList: true, subtree: true});
+</script>
+"""
+"""Gives the keys to the console as soon as it shows something; without it they act after a click only."""
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -76,6 +87,8 @@ class GuardedServer(Server):
         response = await handler(request)
         if not response.prepared:
             response.headers["Content-Security-Policy"] = POLICY
+        if request.path == "/" and isinstance(response, web.Response) and response.text:
+            response.text = response.text.replace("</body>", f"{FOCUS}</body>")
         return response
 
     def _holds(self, token: str) -> bool:

@@ -41,6 +41,7 @@ GRID = f"seeds=[{','.join(map(str, range(1001)))}]"
         (["train", "dmeo"], 2, "there is no profile 'dmeo'; did you mean 'demo'?"),
         (["train", "data.dataset=digits"], 2, "PROFILE: is missing before data.dataset=digits; `revconsole profiles` lists"),
         (["study", "run", "seeds=[0]"], 2, "STUDY: is missing before seeds=[0]"),
+        (["train", "demo", "train.epochs=1e2"], 2, "train.epochs: should be a whole number, not 100.0; write 100"),
         (["train", "demo", "train.gpus=two"], 2, "train.gpus: should be a whole number or 'all', not 'two'"),
         (["train", "demo", "train.gpus=0"], 2, "train.gpus: should be at least 1 or 'all', not 0"),
         (["data", "show", "digit"], 2, "there is no dataset and no folder 'digit'; did you mean 'digits'?"),

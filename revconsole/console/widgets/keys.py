@@ -115,7 +115,8 @@ class KeyBar(Widget, can_focus=False):
         self._hover(None)
 
     def _changed(self, screen: Screen[object]) -> None:
-        if screen.app.app_focus and self.is_attached and screen is self.screen:
+        first = not self._keys  # also of a terminal or a page that begins without the focus
+        if (screen.app.app_focus or first) and self.is_attached and screen is self.screen:
             self.call_after_refresh(self._show)
 
     def _show(self) -> None:

@@ -30,6 +30,8 @@ BOUNDS = {
 
 SEVERAL_NUMBERS = re.compile(r"[+-]?[\d.][\w.+-]*(?:(?:\s*,\s*|\s+)[+-]?[\d.][\w.+-]*)+")
 """Numbers without the brackets of a list."""
+LARGEST_WRITTEN = 1e9
+"""Numbers that are said with all of their digits are smaller."""
 
 
 def every(error: ValidationError, table: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -114,7 +116,8 @@ def _sentence(problems: list[dict[str, Any]], table: Mapping[str, Any]) -> str:
         return f"{shown(value)} is not one of {problem['ctx']['expected'].replace(' or ', ', ')}"
     requirement = _requirement(problems) + _or_none(path)
     lists = "; lists go into [vary]" if isinstance(value, list) else _unbracketed(value)
-    return f"{requirement}, not {shown(value)}{lists}"
+    whole = _as_whole(value) if NOUNS.get(kind) == NOUNS["int_type"] else ""
+    return f"{requirement}, not {shown(value)}{lists}{whole}"
 
 
 def _unbracketed(value: object) -> str:
@@ -124,6 +127,12 @@ def _unbracketed(value: object) -> str:
     return f"; for a run of each, write [{','.join(value.replace(',', ' ').split())}]"[
         :LONGEST_SHOWN
     ]
+
+
+def _as_whole(value: object) -> str:
+    """How a whole number is written that was given as another, such as 1e3; else empty."""
+    whole = isinstance(value, float) and abs(value) < LARGEST_WRITTEN and value.is_integer()
+    return f"; write {value:.0f}" if whole else ""
 
 
 def _or_none(path: list[str]) -> str:
