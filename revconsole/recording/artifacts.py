@@ -1,9 +1,9 @@
 """Artifacts: files and images that a program keeps in the folder of its run."""
 
 import re
+import secrets
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,7 @@ def copied(source: Path, name: str | None) -> Callable[[ClaimedRun], Event]:
     def work(run: ClaimedRun) -> Event:
         if not source.is_file():
             raise ValueError(f"{source} is no file")
-        target = _place(run, called)
-        shutil.copyfile(source, target)
-        set_mode(target, READABLE)
+        target = _written(run, called, lambda part: shutil.copyfile(source, part))
         text = f"kept {FOLDER}/{called} ({target.stat().st_size / MIB:.1f} MiB)"
         return Logged(text=text)
 
@@ -40,9 +38,7 @@ def drawn(name: str, image: Any, step: int) -> Callable[[ClaimedRun], Event]:
     save = _saver(image)
 
     def work(run: ClaimedRun) -> Event:
-        target = _place(run, called)
-        save(target)
-        set_mode(target, READABLE)
+        _written(run, called, save)
         return Logged(text=f"image {FOLDER}/{called}")
 
     return work
@@ -56,14 +52,17 @@ def file_name(text: str) -> str:
     return name
 
 
-def _place(run: ClaimedRun, name: str) -> Path:
-    """Where a file of that name goes. Raises OSError; a link in its place is removed, not followed."""
+def _written(run: ClaimedRun, name: str, write: Callable[[Path], object]) -> Path:
+    """A file of that name, whole or not at all. Raises as `write` does; a link in its place is replaced, not followed."""
     folder = run.attempt.run_folder / FOLDER
     make_folder(folder, exist_ok=True)
-    target = folder / name
-    with suppress(FileNotFoundError):
-        target.unlink()
-    return target
+    part = folder / f".part-{secrets.token_hex(4)}"
+    try:
+        write(part)
+        set_mode(part, READABLE)
+        return part.replace(folder / name)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _saver(image: Any) -> Callable[[Path], None]:

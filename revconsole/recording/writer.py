@@ -123,7 +123,9 @@ class RecordWriter:
         try:
             self.run = self._claimed()
         except Exception as error:  # noqa: BLE001  as below
-            self.say(f"{said(error)}; the training goes on and is not recorded")
+            full = isinstance(error, OSError) and error.strerror
+            why = f"no run can be made in {self._wanted.store}: {full}" if full else said(error)
+            self.say(f"{why}; the training goes on and is not recorded")
             return
         finally:
             self._ready.set()

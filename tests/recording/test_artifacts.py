@@ -33,6 +33,19 @@ def test_a_file_is_copied_under_a_harmless_name(kept, tmp_path):
     assert "kept artifacts/out-31m.pt (0.0 MiB)" in log
 
 
+def test_of_a_file_that_finds_no_room_nothing_is_there(kept, tmp_path, monkeypatch, capsys):
+    def copied_in_part(source, target):
+        target.write_bytes(b"12")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("revconsole.recording.artifacts.shutil.copyfile", copied_in_part)
+    (tmp_path / "weights").write_bytes(b"123")
+    folder, _ = kept(lambda run: run.artifact(tmp_path / "weights"))
+
+    assert list(folder.iterdir()) == []
+    assert "No space left" in capsys.readouterr().err
+
+
 def test_a_link_in_its_place_is_not_followed(kept, tmp_path):
     source, outside = tmp_path / "new", tmp_path / "outside"
     source.write_text("new")

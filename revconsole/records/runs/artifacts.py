@@ -32,10 +32,10 @@ class Artifact:
 
 
 def kept(run_folder: Path) -> tuple[Artifact, ...]:
-    """The artifacts of a run, the newest first; none where there is no folder of them. Links are left out."""
+    """The artifacts of a run, the newest first; none where there is no folder of them. Links and hidden files are left out."""
     found = []
     try:
-        names = bounded.files(run_folder / FOLDER)
+        names = [name for name in bounded.files(run_folder / FOLDER) if not name.startswith(".")]
     except OSError:
         return ()
     for name in names:
