@@ -80,8 +80,13 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         ("begun", time.strftime("%Y-%m-%d %H:%M", time.localtime(s.created))),
         *([("damaged lines", str(s.damaged_lines))] if s.damaged_lines else []),
         *foretold.pairs(s),
-        *((name.replace("_", " "), shown.fact(v)) for name, v in run.facts.items() if name not in HIDDEN),
+        *((name.replace("_", " "), shown.fact(v)) for name, v in run.facts.items() if name not in HIDDEN and not _said(name, v, s)),
     ]  # fmt: skip
+
+
+def _said(name: str, value: object, run: Summary) -> bool:
+    """Whether a fact says the same as another one."""
+    return name == "trainable_parameters" and value == run.parameters
 
 
 def _device(run: Summary) -> str:

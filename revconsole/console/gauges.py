@@ -10,7 +10,7 @@ from revconsole.lab.system import System, TrainingHere
 from revconsole.lab.system_words import Gauge, groups
 from revconsole.records.printable import one_line
 
-NAME, LEAST_BAR, MOST_BAR, VALUE = 18, 8, 48, 38
+NAME, LEAST_BAR, MOST_BAR, VALUE = 19, 8, 48, 38
 """Columns of a gauge's name, of its bar, and of its value."""
 LEVELS = "▁▂▃▄▅▆▇█"
 

@@ -28,7 +28,7 @@ from revconsole.console.messages import Said, Severity
 from revconsole.console.on_terminal import Terminal
 from revconsole.console.one_shot import never_skipped
 from revconsole.console.pace import TerminalPace
-from revconsole.console.themes import MONOCHROME
+from revconsole.console.themes import MONOCHROME, VIVID, themes
 from revconsole.console.widgets.thin_bar import ThinBar
 from revconsole.lab.format import fitted
 from revconsole.records.printable import printable
@@ -120,8 +120,11 @@ class LegibleApp(App[int]):
         super()._display(screen, renderable)
 
     def _build_driver(self, *arguments: Any, **options: Any) -> Driver:
-        """The driver; in a terminal without Unicode it writes ASCII signs."""
+        """The driver. In a terminal without Unicode it writes ASCII signs, and in one of 16 colours themes have such as stay apart."""
         driver = super()._build_driver(*arguments, **options)
+        if self.console.color_system == "standard" and not driver.is_headless:
+            any(map(self.register_theme, themes(VIVID)))
+            self.stylesheet.set_variables(self.get_css_variables())
         if self._without_unicode():
             write = driver.write
             setattr(driver, "write", lambda text: write(signs.plain(text)))  # noqa: B010  a method

@@ -42,6 +42,12 @@ async def test_space_ticks_before_a_dialog_is_laid_out_as_a_fast_typist_is_ahead
         assert field.check_consume_key("a", "a")
 
 
+async def test_what_is_said_beside_a_choice_ends_with_an_ellipsis_where_it_is_cut(opened):
+    async with opened(80, 24) as stage:
+        await stage.app.push_screen(Choices("title", SCHEMES, remark=lambda _: "words " * 40))
+        await stage.shows("words…")
+
+
 @pytest.mark.parametrize(
     ("values", "text"), [(["bdia"], "bdia"), (["residual", "bdia"], "[residual, bdia]")]
 )

@@ -82,7 +82,7 @@ WALK = (
     Shown(name="cursor", keys=("left", "left"), says=("step 5",)),
     Shown(name="metrics", keys=("m",), says=("Metric",)),
     Shown(name="samples", keys=("v",), says=("as stored", "482edad39ce3")),
-    Shown(name="mistakes", keys=("w",), says=("97.2% right", "8→3")),
+    Shown(name="mistakes", keys=("w",), says=("97.2 % right", "8→3")),
     Shown(name="reversibility", keys=("R",), says=("exact", "by block")),
     Shown(name="whole-chart", keys=("f",), says=("loss (nats)",), back=("escape", "escape")),
     Shown(name="out-of-memory", opens=lambda app, ids: RunScreen(app.reader, ids["out of memory"]), says=("memory ran out",)),

@@ -42,7 +42,7 @@ async def test_mistakes_are_shown_page_by_page(opened, recorder, asked, width, h
     async with opened(width, height, runs=[recorder.finished("one-run")]) as stage:
         await opened_on(stage)
         text = await stage.shows(
-            "mistakes · one-run", f"1–{at_once} of 20", "3→[b]0", "60.0% right"
+            "mistakes · one-run", f"1–{at_once} of 20", "3→[b]0", "60.0 % right"
         )
         assert max(len(line) for line in text.splitlines()) <= width
         await stage.press("n")
@@ -61,7 +61,7 @@ async def test_a_network_without_mistakes_and_one_that_cannot_be_asked_are_said(
     async with opened(runs=[recorder.finished("one-run")]) as stage:
         asked(found(0))
         await opened_on(stage)
-        await stage.shows("every test image is called what it is", "100.0% right", "none")
+        await stage.shows("every test image is called what it is", "100.0 % right", "none")
         await stage.press("escape")
         asked(StoreError("it has no [b]readable checkpoint"))
         await opened_on(stage)

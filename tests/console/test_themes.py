@@ -1,12 +1,14 @@
 """Text can be read in every theme, and another theme is that of everything on the screen at once."""
 
 import pytest
+from rich.color import Color as RichColor
+from rich.color import ColorSystem
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 
 from revconsole.console.grey import Grey
-from revconsole.console.themes import THEMES
+from revconsole.console.themes import THEMES, VIVID, themes
 from revconsole.console.widgets import plot_area
 from revconsole.lab.curves.cells import Ink
 from revconsole.lab.curves.colours import ON_DARK, ON_LIGHT, as_style
@@ -61,6 +63,14 @@ def test_a_selection_can_be_read_and_a_scrollbar_be_seen(theme):
     selected = ground + Color.parse(colours["input-selection-background"])
     assert contrast(Color.parse(colours["foreground"]).rgb, selected.rgb) >= LEAST
     assert contrast(Color.parse(colours["scrollbar"]).rgb, ground.rgb) >= LEAST_PART
+
+
+@pytest.mark.parametrize("theme", themes(VIVID)[:3])
+def test_states_stay_apart_in_16_colours(theme):
+    colours = theme.to_color_system().generate()
+    meanings = ("foreground", "text-success", "text-warning", "text-error", "text-primary")
+    shown = [RichColor.parse(colours[m]).downgrade(ColorSystem.STANDARD).number for m in meanings]
+    assert len(set(shown)) == len(meanings)
 
 
 @pytest.mark.parametrize("ground", [*ON_DARK, *ON_LIGHT])

@@ -101,10 +101,10 @@ def test_gauges_have_shares_limits_and_units():
     )
 
     assert values(system) == {
-        ("lab7", "processors"): "25% of 4 cores, load 1.5",
+        ("lab7", "processors"): "25 % of 4 cores, load 1.5",
         ("lab7", "memory"): "2.0 of 8.0 GiB",
-        ("lab7", "disk of the store"): "1.0 GiB free of 100.0",
-        ("GPU 0  H200", "use"): "87% of the time",
+        ("lab7", "disk of the store"): "1.0 of 100.0 GiB free",
+        ("GPU 0  H200", "use"): "87 % of the time",
         ("GPU 0  H200", "memory"): "18.0 of 24.0 GiB",
         ("GPU 0  H200", "temperature"): "61 of 90 °C",
         ("GPU 0  H200", "power"): "310 of 300 W",

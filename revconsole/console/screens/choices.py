@@ -24,6 +24,8 @@ from revconsole.records.printable import one_line
 Option = tuple[str, str]
 """Label and value of a choice."""
 MOST_LINES, EDGES, MOST_WIDTH = 16, 7, 96
+MOST_SHARE, FRAME = 0.95, 4
+"""The most that the dialog takes of the terminal's width, as in the style sheet, and the cells that its frame takes of that."""
 TICKED = "◆"
 TICKING = "space ticks  ⏎ accepts (none: auto)  esc closes"
 """What the keys do where only what is ticked counts."""
@@ -109,7 +111,8 @@ class Choices(Newest, ModalScreen[tuple[str, ...] | None]):
         self._lines = min(len(self._options), MOST_LINES, max(self.app.size.height - EDGES, 3))
         matches.styles.height = self._lines
         if not field.value:
-            matches.styles.width = max(map(cell_len, self._lines_shown().plain.splitlines()))
+            widest = max(map(cell_len, self._lines_shown().plain.splitlines()))
+            matches.styles.width = min(widest, int(MOST_SHARE * self.app.size.width) - FRAME)
         self._show()
 
     @on(Input.Changed)

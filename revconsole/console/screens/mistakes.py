@@ -18,6 +18,7 @@ from revconsole.console.screens.newest import Newest
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.panes import Title, Words
 from revconsole.console.widgets.picture_rows import PictureRows
+from revconsole.lab.format import percent
 from revconsole.lab.torch_api import training
 from revconsole.records.findings.mistakes import Mistakes
 from revconsole.records.runs.run import Summary
@@ -92,7 +93,7 @@ class MistakesScreen(Newest, Screen[None]):
         rows.show_pictures(found.pictures, "every test image is called what it is")
         right = (found.images - found.wrong) / found.images
         known = (
-            f"{found.wrong:,} of {found.images:,} test images are called otherwise ({right:.1%} right), "
+            f"{found.wrong:,} of {found.images:,} test images are called otherwise ({percent(right)} right), "
             f"with the weights of step {found.step:,}; each: what it is → what it is called, how surely"
         )
         self.query_one("#known", Words).show_text(Text(known))

@@ -102,7 +102,9 @@ def drawn(
     marker: Marker = "braille", colours: Palette = ON_DARK, front: str = "",
 ) -> list[Line]:  # fmt: skip
     """The plot as `height` lines of `width` columns. front: the name of the arm that is set off."""
-    names = shown.told_apart([one_line(row.name) for row in plot.rows], min(MOST_NAME, width // 3))
+    names = shown.told_apart(
+        [one_line(row.name) for row in plot.rows], min(MOST_NAME, 2 * width // 5)
+    )
     gutter = max(map(shown.cells, names), default=0) + 3
     columns = max(1, width - gutter - canvas.MARGIN)
     scale = _scale(plot)
