@@ -254,3 +254,15 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
 
     assert run.series["loss"].values[:2] == [0.5, 1.5]
     assert run.series["learning_rate"].length == 400
+
+
+def test_a_row_that_no_csv_can_have_costs_that_row(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_bytes(b"step,loss\n1,0.5\n2,0.\r4\n3,0.25\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.csv").write_bytes(b"step,lo\rss\n1,0.5\n")
+
+    runs = read_all(tmp_path)
+
+    (run,) = (each for each in runs.values() if each.series)
+    assert run.series["loss"].steps == [1, 3]
+    assert run.summary.damaged_lines == 1

@@ -21,8 +21,8 @@ AS_DEFINED = frozenset({"residual", "bdia"})
 """Schemes whose blocks compute x + h(x) in evaluation, for which rollout is defined."""
 
 
-LARGEST, MARGIN, TITLE = 1.6, 0.9, 0.4
-"""Inches: largest side of an image, margin for the colour scale, height of the titles."""
+LARGEST, MARGIN, TITLE, LOWEST = 1.6, 0.9, 0.4, 2.2
+"""Inches: largest side of an image, margin for the colour scale, height of the titles, of a figure in which its words have room."""
 
 
 def sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
@@ -41,10 +41,11 @@ def draw(shown: AttentionRollout) -> "Figure":
     """Each image above the same image under its map, all on one scale."""
     count = len(shown.images)
     width = min(LARGEST, (drawing.WIDTH - MARGIN) / count)
-    rows, columns = shown.grid
-    height = min(LARGEST, width * rows / columns)
-    figure, panels = drawing.grid(2, count, size=(count * width + MARGIN, 2 * height + TITLE))
-    even = rows * columns
+    pixels = shown.images[0].picture.rows
+    height = min(LARGEST, width * len(pixels) / len(pixels[0]))
+    size = (count * width + MARGIN, max(LOWEST, 2 * height + TITLE))
+    figure, panels = drawing.grid(2, count, size=size)
+    even = math.prod(shown.grid)
     values = [share * even for each in shown.images for row in each.shares for share in row]
     for column, each in enumerate(shown.images):
         above, below = panels[0][column], panels[1][column]

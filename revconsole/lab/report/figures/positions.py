@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = "positions"
+LARGEST, LOWEST = 3.7, 2.2
+"""Inches: heights of a figure."""
 MOST_TILES = 16
 """Most tiles on a side of the figure; a larger grid shows every second, third … position."""
 
@@ -43,7 +45,9 @@ def draw(shown: Positions) -> "Figure":
     """The small multiples, with the table beside them if it is fixed."""
     fixed = shown.kind == "fixed"
     width = drawing.WIDTH if fixed else 4.4
-    figure, panels = drawing.canvas(2 if fixed else 1, size=(width, 3.7), shared=False)
+    rows, columns = shown.grid
+    height = LARGEST if fixed else min(LARGEST, max(LOWEST, LARGEST * rows / columns))
+    figure, panels = drawing.canvas(2 if fixed else 1, size=(width, height), shared=False)
     tiles, low = panels[0], min(map(min, shown.similarity))
     image = drawing.picture(tiles, _tiled(shown), low=low, high=1.0)
     tiles.set_xticks([])

@@ -20,9 +20,11 @@ def rows(take_row: Callable[[Row, Gathered], None]) -> Take:
         if not stop and len(data) > LONGEST_ROW:
             reach.doubt = "it has no rows"
         for line in data[:stop].decode(errors="replace").split("\n")[:-1]:
-            cells = next(csv.reader([line.rstrip("\r")]), [])
+            cells = _cells(line)
             if "columns" not in reach.memory:
-                reach.memory["columns"] = cells
+                reach.memory["columns"] = cells or []
+            elif cells is None:
+                into.damage("a row is no row of a CSV, and left out")
             elif cells:
                 _take(cells, reach.memory, take_row, into)
         return stop
@@ -33,7 +35,15 @@ def rows(take_row: Callable[[Row, Gathered], None]) -> Take:
 def header(data: bytes) -> list[str]:
     """The names of the columns of a CSV from its first bytes; empty without a whole first line."""
     line, mark, _ = data.partition(b"\n")
-    return next(csv.reader([line.decode(errors="replace").rstrip("\r")]), []) if mark else []
+    return (_cells(line.decode(errors="replace")) or []) if mark else []
+
+
+def _cells(line: str) -> list[str] | None:
+    """The cells of a row; None for what a CSV cannot have, as a return within a cell."""
+    try:
+        return next(csv.reader([line.rstrip("\r")]), [])
+    except csv.Error:
+        return None
 
 
 def _take(
