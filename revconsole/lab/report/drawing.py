@@ -81,7 +81,8 @@ def drawn(*, two_columns: bool = False) -> Iterator[None]:
         import matplotlib as mpl  # a second of import, and an extra that not everybody has
     except ImportError:
         raise NotLoaded(
-            "figures need matplotlib; `pip install 'revconsole[report]'`, or ask for --figures none"
+            "figures need matplotlib: `pip install 'revconsole[report]'`; tables do not (`report --figures none`, or a file "
+            "that ends with .md, .tex, .csv or .json)"
         ) from None
     before = _room.set(COLUMN if two_columns else WIDTH)
     try:
