@@ -79,9 +79,12 @@ def test_files_in_folders_of_classes_are_what_the_same_images_of_the_split_are(
     split = trained[0].state.data.test
     for number in range(6):
         folder = tmp_path / (str(split.labels[number].item()) if number < 4 else "[b]else")
-        folder.mkdir(exist_ok=True)
+        folder = folder / "deeper" if number == 3 else folder
+        folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(split.images[number, 0].numpy()).save(folder / f"{number}.png")
-    (tmp_path / "torn.png").write_bytes(b"\x89PNG")
+    for torn in ("torn.png", "._torn.png", "__MACOSX/torn.png"):
+        (tmp_path / torn).parent.mkdir(exist_ok=True)
+        (tmp_path / torn).write_bytes(b"\x89PNG")
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "link.png").symlink_to(tmp_path / "[b]else" / "4.png")
 

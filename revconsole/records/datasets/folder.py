@@ -131,13 +131,16 @@ def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
     passed: Passed = Counter()
     visible = []
     for entry in listed:
-        if entry.name.startswith("."):
-            passed["hidden"] += 1
-        elif entry.name.casefold() in OF_SYSTEMS:
-            passed[f"{entry.name}/"] += 1
-        else:
+        if not of_a_system(entry.name):
             visible.append(entry)
+        else:
+            passed["hidden" if entry.name.startswith(".") else f"{entry.name}/"] += 1
     return visible, passed
+
+
+def of_a_system(name: str) -> bool:
+    """Whether an entry of this name is hidden or made by a system, and no image of anybody."""
+    return name.startswith(".") or name.casefold() in OF_SYSTEMS
 
 
 def no_folder(folder: Path) -> str:

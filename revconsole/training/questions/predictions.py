@@ -20,6 +20,7 @@ from revconsole.data import (
 )
 from revconsole.errors import DataUnavailable, UnknownName, WrongState
 from revconsole.records.datasets import catalogue
+from revconsole.records.datasets.folder import of_a_system
 from revconsole.records.findings.predictions import Prediction, Predictions
 from revconsole.records.pictures.decoding import Unreadable, decode
 from revconsole.records.pictures.file_pixels import PixelFrame
@@ -148,7 +149,7 @@ def _of_files(path: Path, reopened: Reopened, say: Callable[[str], None]) -> Pic
             continue
         pixels.append(torch.tensor(image[1]))
         names.append(name)
-        truths.append(file.parent.name if file.parent.name in own.names else None)
+        truths.append(_class_of(file, path, own.names))
         if number % 1000 == 0:
             say(f"read {number:,} of {len(files):,} images")
     if not pixels:
@@ -159,17 +160,29 @@ def _of_files(path: Path, reopened: Reopened, say: Callable[[str], None]) -> Pic
 
 
 def _files(folder: Path) -> list[Path]:
-    """Image files in a folder and below it, in the order of their names; links are not followed."""
+    """Image files in a folder and below it, in the order of their names, as those of a dataset: without hidden ones, and
+    links are not followed.
+    """
     files = sorted(
         each
         for each in folder.rglob("*")
-        if each.suffix.lower() in suffixes() and each.is_file() and not each.is_symlink()
+        if each.suffix.lower() in suffixes()
+        and not any(map(of_a_system, each.relative_to(folder).parts))
+        and each.is_file()
+        and not each.is_symlink()
     )
     if len(files) > MOST_FILES:
         raise DataUnavailable(
             f"{folder} has {len(files):,} images, and {MOST_FILES:,} are the most at once; give a part of it"
         )
     return files
+
+
+def _class_of(file: Path, source: Path, names: Sequence[str]) -> str | None:
+    """The class whose folder, the outermost below the source or that itself, an image lies in; None for none of the names."""
+    above = source if file != source else file.parent
+    folders = (*file.relative_to(above).parent.parts, above.resolve().name)
+    return next((name for name in folders if name in names), None)
 
 
 def _as_own(images: Tensor, own: OpenedData) -> OpenedSplit:
