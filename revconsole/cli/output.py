@@ -194,6 +194,7 @@ def print_run(run: Run) -> None:
         ("run", f"{s.id} {s.name}"),
         ("state", state),
         *([("alarm", s.alarm_text)] if s.alarm else []),
+        *([("damaged lines", f"{s.damaged_lines:,}, left out")] if s.damaged_lines else []),
         *(("advice", _advised(given)) for given in s.advice if given.level != "alarm"),
         ("epoch", f"{s.epoch} of {s.plan.epochs}, step {s.step}"),
         ("training time", form.duration(s.seconds)),

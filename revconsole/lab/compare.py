@@ -15,6 +15,7 @@ from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import MeanDifference, difference, spread
 from revconsole.lab.report.wording import verdict
 from revconsole.lab.trade_offs import Scatter
+from revconsole.records.printable import plural
 from revconsole.records.runs.run import Run, Summary
 from revconsole.records.sections import KINDS
 from revconsole.records.settings import growth
@@ -241,6 +242,11 @@ def _warnings(summaries: Sequence[Summary], called: Mapping[str, str]) -> list[s
     if any(not s.ended for s in summaries):
         sentences.append("some runs are not finished: their figures will change")
     sentences += _early_ends(summaries, called)
+    sentences += [
+        f"{plural(s.damaged_lines, 'line')} of the log of {called[s.id]} damaged and left out: what they measured is missing"
+        for s in summaries
+        if s.damaged_lines
+    ]
     if len({s.epochs for s in summaries} - {None}) > 1:
         sentences.append("the runs have different numbers of epochs")
     sentences += [

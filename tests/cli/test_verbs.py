@@ -189,6 +189,16 @@ def test_nothing_from_a_log_reaches_the_terminal_as_an_escape(run, pair):
     assert "\x1b" not in said.err + said.out
 
 
+def test_a_damaged_line_of_a_log_is_told_by_show_and_compare(run, pair):
+    (log,) = Path("runs", pair[0]).glob("attempts/*/events.jsonl")
+    log.write_bytes(log.read_bytes().replace(b'"loss":2', b'"loss":9', 1))
+
+    shown = dict(line.split("\t") for line in run("show", pair[0]).out.splitlines())
+
+    assert shown["damaged lines"] == "1, left out"
+    assert "1 line of the log of " in run("compare", *pair).err
+
+
 def test_compare_gives_differences_to_the_first_run(run, pair):
     body = json.loads(run("compare", *pair, "--json").out)
 
