@@ -153,6 +153,21 @@ def test_a_fact_that_runs_differ_in_is_said_with_whose_it_is(name, within):
     assert first != second, "that they differ is said"
 
 
+def test_what_many_arms_differ_in_is_left_to_the_table():
+    """Eleven arms of a ladder with four settings each made half a page that nobody can read."""
+    plans = [
+        Plan(name="p", train={"epochs": 3 + k, "batch": 8 * (k + 1), "clip": k + 1.0})
+        for k in range(14)
+    ]
+
+    few = paragraph(results(*([made(plan, f"arm {k}")] for k, plan in enumerate(plans[:3]))))
+    many = paragraph(results(*([made(plan, f"arm {k}")] for k, plan in enumerate(plans))))
+
+    assert "The arms were arm 0 (" in few
+    assert "The 14 arms were arm 0, arm 1," in many
+    assert "arm 13; the table of settings has what they differ in." in many
+
+
 def test_what_all_arms_share_is_said_once_and_what_differs_is_not_said_of_all():
     """Experiments F5: a ladder whose rungs standardise and augment said `standardise none, without augmentation`."""
     plain = Plan(name="p", data={"standardise": "none"}, train={"epochs": 3})

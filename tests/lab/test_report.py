@@ -718,8 +718,8 @@ def test_positions_of_an_oblong_grid_are_tiled_as_they_lie(seen):
     with drawn():
         picture = positions.draw(shown).axes[0].images[0].get_array()
 
-    assert picture.shape == (1, 4 * 4 + 3)
-    tiles = [picture[0, 5 * n : 5 * n + 4].tolist() for n in range(4)]
+    assert picture.shape == (2, 2 * 4 * 4 + 3), "each number is two pixels wide"
+    tiles = [picture[1, 9 * n : 9 * n + 8 : 2].tolist() for n in range(4)]
     assert tiles == [pytest.approx(row) for row in shown.similarity]
 
 
@@ -827,12 +827,12 @@ def test_each_tile_of_positions_stands_at_its_place(two_arms, seen):
         tiles, table = (axes.images[0].get_array() for axes in sheet.figure.axes[:2])
 
     rows = tiles.filled(float("nan")).tolist()
-    assert rows[0][:2] == [1.0, 0.0]
-    assert rows[0][3:] == [0.0, 1.0]
-    assert [rows[3][0], rows[4][4]] == pytest.approx([0.8, 1.0]), (
+    assert rows[0][:8:4] == rows[3][3:8:4] == [1.0, 0.0], "each number is four pixels wide"
+    assert rows[0][9::4] == [0.0, 1.0]
+    assert [rows[9][0], rows[13][13]] == pytest.approx([0.8, 1.0]), (
         "similarity of position 3 with 1, and of 4 with 4"
     )
-    assert all(math.isnan(value) for value in rows[2])
+    assert all(math.isnan(value) for value in rows[8])
     assert table.shape == (4, 2)
     assert "fixed, sinusoidal" in sheet.caption
 

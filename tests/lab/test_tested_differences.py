@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -265,6 +266,20 @@ def test_a_table_that_is_too_wide_goes_on_in_another(finished):
     for part in text.split(r"\toprule")[1:]:
         heading = part.split(r"\midrule")[0]
         assert heading.count(" & ") <= 8
+
+
+def test_what_is_tested_stays_together_where_a_table_goes_on(finished):
+    arms = [
+        arm(n, [finished(n, s, 0.8 + k * s / 90, depth=k + 1) for s in range(3)])
+        for k, n in enumerate(["a", "a name that is as long as a line of its own"])
+    ]
+    shown = ["seeds", "accuracy", "reported", "best-epoch", "difference", "interval", "p", "effect"]
+    made = document(results([replace(each, reported=88.0) for each in arms]), columns=shown)
+    headings = [part.split(r"\midrule")[0] for part in as_latex.render(made).split(r"\toprule")[1:]]
+
+    (compared,) = [heading for heading in headings if "difference" in heading]
+    assert r"{\begin{tabular}[b]{@{}c@{}}p\end{tabular}}" in compared
+    assert "accuracy" not in compared
 
 
 def test_p_of_one_test_is_as_before():

@@ -30,6 +30,8 @@ COLUMN, COLUMN_HEIGHT, COLUMN_LETTERS = 3.3, 2.3, 8.0
 """Width and height in inches, and points of a letter, of a figure for one of two columns of a page."""
 SIGNS_OF_A_WIDTH, SIGNS_OF_A_LINE, LINE_HEIGHT = 84, 7, 0.18
 """Layout of a legend: characters per figure width, characters that a line sample takes, and height of a row in inches."""
+MOST_BELOW, ELLIPSIS = 5, 3
+"""Names of a legend that may stand below one another in full, and characters that end a shortened one."""
 DOTS_PER_INCH = 200
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "--", "oo")
 SEQUENCE = "cividis"
@@ -179,10 +181,15 @@ def whole_numbers() -> "Locator":
 
 
 def legend(figure: "Figure", axes: "Axes") -> None:
-    """Add one legend above all panels, with as many columns as its names allow; the figure grows by its rows."""
+    """Add one legend above all panels, with as many columns as its names allow; the figure grows by its rows.
+
+    Where there are many, a few long names do not put all below one another: they are shortened to half of the width.
+    """
     handles, labels = axes.get_legend_handles_labels()
-    longest = max(map(len, labels), default=1) + SIGNS_OF_A_LINE
     signs = int(SIGNS_OF_A_WIDTH * float(figure.get_figwidth()) / WIDTH)
+    if len(labels) > MOST_BELOW:
+        labels = [label(each, signs // 2 - SIGNS_OF_A_LINE - ELLIPSIS) for each in labels]
+    longest = max(map(len, labels), default=1) + SIGNS_OF_A_LINE
     most = max(1, min(4, len(labels), signs // longest))
     rows = max(1, -(-len(labels) // most))
     columns = max(1, -(-len(labels) // rows))

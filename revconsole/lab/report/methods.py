@@ -133,6 +133,9 @@ def _arms(results: Results, runs: Alike) -> str:
         return ""
     compared = compare([run.summary for run in runs.runs])
     settings = {row.summary.id: row.settings for row in compared.rows}
+    if len(results.arms) * len(compared.differing) > wording.MOST_TOLD:
+        names = wording.row([arm.name for arm in results.arms])
+        return f"The {len(results.arms)} arms were {names}; the table of settings has what they differ in."
     descriptions = [
         f"{arm.name}{wording.in_brackets(_told(runs.of_arm(arm), compared.differing, settings))}"
         for arm in results.arms

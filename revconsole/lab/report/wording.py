@@ -10,6 +10,9 @@ UNSET = "unset"
 FAMILY = frozenset({"name", "architecture"})
 """Settings named after their section: `optimizer.name` is the optimizer."""
 
+MOST_TOLD = 40
+"""Settings of all arms together that a sentence can tell."""
+
 
 def name_of(key: str) -> str:
     """The name of a setting in words, without its section: `learning rate`."""

@@ -23,6 +23,11 @@ MOST_TILES = 16
 """Most tiles on a side of the figure; a larger grid shows every second, third … position."""
 
 
+LEAST_PIXELS = 8
+"""Fewest pixels on a side of a tile; between two tiles is an empty line one pixel wide."""
+GAP = float("nan")
+
+
 def sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
     """Yield a figure for each arm with position encodings; arms with equal encodings share one."""
     groups: dict[str, list[tuple[int, Inspection, Positions]]] = {}
@@ -48,6 +53,7 @@ def draw(shown: Positions) -> "Figure":
     rows, columns = shown.grid
     height = LARGEST if fixed else min(LARGEST, max(LOWEST, LARGEST * rows / columns))
     figure, panels = drawing.canvas(2 if fixed else 1, size=(width, height), shared=False)
+    figure.set_layout_engine("compressed")  # square panels leave room that the labels need
     tiles, low = panels[0], min(map(min, shown.similarity))
     image = drawing.picture(tiles, _tiled(shown), low=low, high=1.0)
     tiles.set_xticks([])
@@ -77,23 +83,26 @@ def _caption(shown: Positions, whose: str) -> str:
 
 
 def _tiled(shown: Positions) -> Rows:
-    """One picture of all tiles, separated by empty lines."""
+    """One picture of all tiles, separated by empty lines; each number is as many pixels wide as makes those thin."""
     (rows, columns), step = shown.grid, _step(shown)
-    gap = float("nan")
+    wide = -(-LEAST_PIXELS // max(rows, columns))
     picture: list[list[float]] = []
     for row in range(0, rows, step):
         if row:
-            picture.append([gap] * len(picture[0]))
+            picture.append([GAP] * len(picture[0]))
         tiles = [shown.similarity[row * columns + column] for column in range(0, columns, step)]
-        picture += [_line(tiles, line, columns, gap) for line in range(rows)]
+        for line in range(rows):
+            picture += [_line(tiles, line, columns, wide)] * wide
     return picture
 
 
-def _line(tiles: Sequence[Sequence[float]], line: int, columns: int, gap: float) -> list[float]:
+def _line(tiles: Sequence[Sequence[float]], line: int, columns: int, wide: int) -> list[float]:
     """One line of pixels through a row of tiles."""
     joined: list[float] = []
     for tile in tiles:
-        joined += [gap] * bool(joined) + list(tile[line * columns : (line + 1) * columns])
+        joined += [GAP] * bool(joined)
+        numbers = tile[line * columns : (line + 1) * columns]
+        joined += [value for value in numbers for _ in range(wide)]
     return joined
 
 

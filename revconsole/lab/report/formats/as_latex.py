@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from revconsole.lab.report.document import Document, DrawnFigure
-from revconsole.lab.report.formats.typeset import OUTCOME, TypesetColumn, columns
+from revconsole.lab.report.formats.typeset import OUTCOME, TESTED, TypesetColumn, columns
 from revconsole.lab.report.numbers import arm_rows
 from revconsole.lab.report.shown_table import Table
 from revconsole.records.printable import one_line
@@ -119,14 +119,17 @@ def results_tables(document: Document, label: str) -> Iterator[str]:
 
 
 def _side_by_side(found: Mapping[str, TypesetColumn], room: int) -> list[dict[str, TypesetColumn]]:
-    """The columns of each table: all in one if they fit, else results and costs apart, each in as many as it needs."""
-    if sum(column.letters for column in found.values()) <= room:
+    """The columns of each table: all in one if they fit, else results and costs apart, else also what is tested, each in as many as it needs."""
+    letters = {name: column.letters for name, column in found.items()}
+    if sum(letters.values()) <= room:
         return [dict(found)]
+    outcome = sum(many for name, many in letters.items() if name in OUTCOME)
+    groups = (OUTCOME,) if outcome <= room else (OUTCOME - TESTED, TESTED)
     parts: list[dict[str, TypesetColumn]] = []
-    for of_outcome in (True, False):
+    for group in (*groups, letters.keys() - OUTCOME):
         left = 0
         for name, column in found.items():
-            if (name in OUTCOME) == of_outcome:
+            if name in group:
                 if column.letters > left:
                     parts.append({})
                     left = room
@@ -208,7 +211,7 @@ def _float(shown: Table, label: str, grid: str) -> str:
         "\\begin{table}[htbp]",
         "  \\centering\\small",
         f"  \\sisetup{{{NUMBERS}}}",
-        "  \\setlength{\\tabcolsep}{4pt}",
+        "  \\setlength{\\tabcolsep}{4pt}\\setlength{\\belowcaptionskip}{6pt}",  # the article class leaves none
         f"  \\caption{{{escape(shown.caption)}}}",
         f"  \\label{{tab:{label}}}",
         grid,

@@ -19,9 +19,9 @@ NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?(?: \\pm (\d+)\.(\d+))?")
 MARKUP = re.compile(r"[{}$]|\\,|\\pm")
 LINE, BESIDE = 11, 2
 """Letters of a line of a heading, and of the space between two columns."""
-OUTCOME = frozenset({
-    "swept", "seeds", "training", "accuracy", "reported", "best-epoch", "difference", "interval", "p", "effect", "above", "above-p",
-})  # fmt: skip
+TESTED = frozenset({"difference", "interval", "p", "effect", "above", "above-p"})
+"""Columns of what arms differ by, which belong side by side."""
+OUTCOME = TESTED | {"swept", "seeds", "training", "accuracy", "reported", "best-epoch"}
 """Columns of the table of results; the others are of the table of costs."""
 
 
