@@ -121,10 +121,14 @@ def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Sa
 
     train, validation = split_indices(images.train_labels, settings, held_out=images.held_out)
     train_images = only(images.train_images, train)
-    mean, std = channel_statistics(train_images)
+    statistics = channel_statistics(train_images)
     device = torch.device(device)
     standardisation = fitted(
-        train_images, settings.standardise, eps=settings.zca_eps, crop=settings.crop
+        train_images,
+        settings.standardise,
+        eps=settings.zca_eps,
+        crop=settings.crop,
+        whole=statistics,
     ).to(device)
     held_out = only(images.train_images, validation)
     parts = placed([train_images, held_out, images.test_images], settings, device, say)
@@ -145,8 +149,8 @@ def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Sa
         train=split("train", images.train_labels[train], settings),
         validation=split("validation", images.train_labels[validation]),
         test=split("test", images.test_labels),
-        mean=mean,
-        std=std,
+        mean=statistics[0],
+        std=statistics[1],
         fingerprint=fingerprint(settings.dataset, images, train=train, validation=validation),
         facts=facts,
         names=images.names,

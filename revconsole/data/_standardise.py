@@ -26,6 +26,8 @@ from torch import Tensor
 from revconsole.data._stored import Pixels, middle, parts_of
 
 Standardise = Literal["none", "per-channel", "per-pixel", "zca"]
+ChannelStatistics = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and deviation of each channel."""
 
 LEVELS = 255
 LEAST_DEVIATION = 1 / LEVELS
@@ -65,23 +67,30 @@ class Standardisation:
 
 
 def fitted(
-    images: Pixels, kind: Standardise, *, eps: float, crop: int | None = None
+    images: Pixels,
+    kind: Standardise,
+    *,
+    eps: float,
+    crop: int | None = None,
+    whole: ChannelStatistics | None = None,
 ) -> Standardisation:
     """Fit to uint8 training images (N, C, S, S) on the CPU.
 
-    crop: side of their middle that is looked at; None looks at all of each. eps: for zca, added to each eigenvalue. Sums are over integers in float64 or int64, so neither the order of
-    summation nor the number of threads changes a bit.
+    crop: side of their middle that is looked at; None looks at all of each. eps: for zca, added to each eigenvalue. whole: their
+    `channel_statistics`, if they are known, which saves reading them again. Sums are over integers in float64 or int64, so
+    neither the order of summation nor the number of threads changes a bit.
     """
     channels = images.shape[1]
     if kind == "none":
         return _of([0.0] * channels, [1.0] * channels)
-    mean, std = channel_statistics(images, crop)
+    if kind == "zca":
+        return _zca(images, eps, crop)
+    known = whole if crop is None else None
+    mean, std = known or channel_statistics(images, crop)
     if kind == "per-channel":
         return _of(list(mean), [max(deviation, LEAST_DEVIATION) for deviation in std])
-    if kind == "per-pixel":
-        least = torch.tensor(std).mul(LEAST_SHARE).clamp_min(LEAST_DEVIATION).view(-1, 1, 1)
-        return _per_pixel(images, least, crop)
-    return _zca(images, eps, crop)
+    least = torch.tensor(std).mul(LEAST_SHARE).clamp_min(LEAST_DEVIATION).view(-1, 1, 1)
+    return _per_pixel(images, least, crop)
 
 
 def _of(mean: list[float], std: list[float]) -> Standardisation:
@@ -148,9 +157,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def channel_statistics(
-    images: Pixels, crop: int | None = None
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(images: Pixels, crop: int | None = None) -> ChannelStatistics:
     """Mean and population standard deviation of uint8 images (N, C, S, S) on the CPU, in [0, 1] units.
 
     crop: side of their middle that is looked at; None looks at all of each.

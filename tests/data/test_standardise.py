@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from revconsole.data import _opening, evaluation_batches, open_data
-from revconsole.data._standardise import LEAST_SHARE, fitted
+from revconsole.data._standardise import LEAST_SHARE, channel_statistics, fitted
 from revconsole.errors import ProfileError
 from revconsole.records.settings import data_rules
 
@@ -139,3 +139,20 @@ def test_images_too_large_for_zca_are_refused(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(data_rules, "MOST_WHITENED", 63)
     with pytest.raises(ProfileError, match=r"64 of them are too many .* use per-channel"):
         open_data(settings(standardise="zca"), folder=tmp_path, device="cpu")
+
+
+class OnlyTheirShape:
+    """Images that nobody may read: of a set larger than memory each reading takes minutes."""
+
+    def __init__(self, images):
+        self.shape = images.shape
+
+
+def test_images_whose_statistics_are_known_are_not_read_again():
+    images = torch.randint(256, (40, 3, 6, 6), dtype=torch.uint8)
+    known = channel_statistics(images)
+
+    again = fitted(OnlyTheirShape(images), "per-channel", eps=1e-3, whole=known)
+    assert torch.equal(again(images), fitted(images, "per-channel", eps=1e-3)(images))
+    cropped = fitted(images, "per-channel", eps=1e-3, crop=2, whole=known)
+    assert torch.equal(cropped.shift, fitted(images[:, :, 2:4, 2:4], "per-channel", eps=1e-3).shift)
