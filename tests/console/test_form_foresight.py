@@ -115,6 +115,26 @@ def test_each_kind_of_run_is_timed_once_and_a_grid_takes_the_sum(lab, timer):
     assert last.duration == f"about {shown.duration(last.seconds)}"
 
 
+def test_a_grid_that_is_stopped_is_timed_no_further(lab, timer):
+    made, foresight, begun = (
+        planned(lab, **{"train.batch": [16, 64]}),
+        FormForesight(lab),
+        threading.Event(),
+    )
+    timer.held.set()
+    foresight.time(
+        FormQuestion(planned=made, drawn=0, wanted=lambda: True, tell=lambda _: begun.set())
+    )
+    assert begun.wait(60)
+
+    assert foresight.stop_timing()
+    for thread in threading.enumerate():
+        if thread.name == "timing":
+            thread.join(60)
+    assert timer.asked.total() <= 1
+    assert foresight.known(made).duration == "f3 tells how long"
+
+
 def test_forms_to_come_know_what_was_timed_whatever_the_length(lab):
     timed(FormForesight(lab), planned(lab))
 
