@@ -29,6 +29,8 @@ TOKEN = re.compile(
     r"""|(?P<quoted>"[^"]*"|'[^']*')|(?P<word>[^\s()"']+)"""
 )
 NUMBER = re.compile(r"([+-]?[\d_.]+(?:[eE][+-]?\d+)?|[+-]?inf|nan)\s*([A-Za-z%]*)", re.IGNORECASE)
+CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d\d)")
+"""Hours, minutes and seconds, as lists show a time."""
 UNITS: dict[str, dict[str, float]] = {
     "seconds": {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800},
     "bytes": {
@@ -269,6 +271,13 @@ def _same(one: float, other: float) -> bool:
 
 def _number(text: str, field: RunField) -> float | None:
     """A number with its unit, in the unit of the field; None if it is no number of this kind."""
+    if field.kind == "seconds" and (clock := CLOCK.fullmatch(text.strip())):
+        return float(
+            sum(
+                int(part) * each
+                for part, each in zip(clock.groups("0"), (3600, 60, 1), strict=True)
+            )
+        )
     match = NUMBER.fullmatch(text.strip())
     unit = UNITS.get(field.kind, {}).get(match[2].lower()) if match else None
     if match is None or unit is None:
@@ -285,7 +294,7 @@ def _wanted(field: RunField) -> str:
     kind = {"seconds": "duration", "bytes": "size", "fraction": "fraction"}.get(
         field.kind, "number"
     )
-    example = {"seconds": "90, 5m, 2h or 3d", "bytes": "12, 300KiB or 2GiB (12 is in MiB)"}
+    example = {"seconds": "90, 5m, 1:30, 2h or 3d", "bytes": "12, 300KiB or 2GiB (12 is in MiB)"}
     example |= {"fraction": "0.9, 90 or 90%", "number": "3, 0.5 or 1e-3"}
     return f"no {kind}, such as {example[field.kind]}"
 
