@@ -8,7 +8,7 @@ import typer
 from revconsole.cli import complete, output
 from revconsole.cli.arguments import listed
 from revconsole.cli.opening import opened
-from revconsole.errors import NoSuchRun, ProfileError, RevconsoleError
+from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab.lab import Lab
 from revconsole.lab.report.drawing import drawn
 from revconsole.lab.report.figures.inspected import left_out
@@ -131,7 +131,8 @@ def _print(shown: Table) -> None:
 def _results(lab: Lab, subjects: list[str], *, quick: bool) -> Results:
     names = [word for word in subjects if "=" not in word]
     settings = parse_assignments([word for word in subjects if "=" in word])
-    if len(names) > 1 and all(map(search_path.known, names)) and not _all_runs(lab, names):
+    of_studies = quick or bool(settings) or not _all_runs(lab, names)
+    if len(names) > 1 and all(map(search_path.known, names)) and of_studies:
         studies = [lab.report_study(lab.study(name, settings, quick=quick)) for name in names]
         return together(studies)
     if len(names) == 1 and (quick or search_path.known(names[0])):
@@ -145,11 +146,10 @@ def _results(lab: Lab, subjects: list[str], *, quick: bool) -> Results:
 
 
 def _all_runs(lab: Lab, names: list[str]) -> bool:
-    """Whether every name is one of runs too, which come before studies where several are named."""
-    try:
-        return all(lab.store.find_all([name]) for name in names)
-    except NoSuchRun:
-        return False
+    """Whether every name is one of a run too, and not of a study, whose runs' names begin with its own."""
+    runs = lab.store.list()
+    called = {run.name for run in runs} | {run.id for run in runs}
+    return called.issuperset(names)
 
 
 def _formats(text: str) -> list[str]:

@@ -15,6 +15,7 @@ from revconsole.lab.report.grouping import by_dataset, together
 from revconsole.lab.report.methods import paragraph
 from revconsole.lab.report.numbers import arm_rows
 from revconsole.lab.report.results import ArmResult, Results
+from revconsole.lab.report.shown_table import Table
 from revconsole.lab.report.statistics import (
     MeanDifference,
     corrected,
@@ -280,6 +281,21 @@ def test_what_is_tested_stays_together_where_a_table_goes_on(finished):
     (compared,) = [heading for heading in headings if "difference" in heading]
     assert r"{\begin{tabular}[b]{@{}c@{}}p\end{tabular}}" in compared
     assert "accuracy" not in compared
+
+
+@pytest.mark.parametrize(("settings", "floats"), [(5, 1), (30, 4)])
+def test_a_table_of_settings_that_is_longer_than_a_page_goes_on_in_another(settings, floats):
+    """Sixteen arms, four side by side: what did not fit ran off the page."""
+    arms = [f"an arm called {n}" for n in range(16)]
+    rows = tuple((f"setting {k}", *("a value of it" for _ in arms)) for k in range(settings))
+    text = as_latex.tabular(
+        Table(caption="what", headings=("setting", *arms), rows=rows, notes=("a note",)), "s"
+    )
+
+    assert text.count(r"\begin{table}") == text.count("label{tab:s") == floats
+    assert text.count("(continued)") == floats - 1
+    assert text.count("a note") == 1
+    assert text.count(r"\toprule") == 4
 
 
 def test_p_of_one_test_is_as_before():

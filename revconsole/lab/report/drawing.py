@@ -183,12 +183,14 @@ def whole_numbers() -> "Locator":
 def legend(figure: "Figure", axes: "Axes") -> None:
     """Add one legend above all panels, with as many columns as its names allow; the figure grows by its rows.
 
-    Where there are many, a few long names do not put all below one another: they are shortened to half of the width.
+    Where there are many, a few long names do not put all below one another: they are shortened to half of the width, unless
+    that makes two alike.
     """
     handles, labels = axes.get_legend_handles_labels()
     signs = int(SIGNS_OF_A_WIDTH * float(figure.get_figwidth()) / WIDTH)
-    if len(labels) > MOST_BELOW:
-        labels = [label(each, signs // 2 - SIGNS_OF_A_LINE - ELLIPSIS) for each in labels]
+    if len(labels) > MOST_BELOW and room() == WIDTH:
+        short = [label(each, signs // 2 - SIGNS_OF_A_LINE - ELLIPSIS) for each in labels]
+        labels = short if len(set(short)) == len(set(labels)) else labels
     longest = max(map(len, labels), default=1) + SIGNS_OF_A_LINE
     most = max(1, min(4, len(labels), signs // longest))
     rows = max(1, -(-len(labels) // most))

@@ -44,6 +44,8 @@ NUMERIC = re.compile(r"[-+–×.,\d\s]*[KMG]?")
 """A cell of a number, of a shape, or of nothing."""
 PIECE = 8
 """Letters between which a long word, as a hash, may be broken."""
+LINES_OF_A_PAGE, LINES_OF_A_HEADING = 46, 3
+"""Lines of small print that a page holds beside a caption, and that the heading of a table may take."""
 FLOATS_AT_ONCE = 10
 """Figures after which a page break is written, because LaTeX holds only so many floats."""
 
@@ -157,9 +159,25 @@ def _numbers(shown: Table, found: Mapping[str, TypesetColumn], label: str) -> st
 
 
 def tabular(shown: Table, label: str) -> str:
-    """A table of text as a float with its notes. A table that is too wide goes on below, with its first column again."""
+    """A table of text as a float with its notes. A table that is too wide goes on below, with its first column again.
+
+    What is longer than a page goes on in another float.
+    """
     grids = [_of_text(shown, part) for part in _parts(shown)]
-    return _float(shown, label, "\n  \\par\\medskip\n".join(grids))
+    each = max(1, LINES_OF_A_PAGE // (len(shown.rows) + LINES_OF_A_HEADING))
+    floats = [grids[start : start + each] for start in range(0, len(grids), each)]
+    return "\n\n".join(
+        _float(
+            replace(
+                shown,
+                caption=f"{shown.caption} (continued)" if place else shown.caption,
+                notes=shown.notes if part is floats[-1] else (),
+            ),
+            f"{label}-{place + 1}" if place else label,
+            "\n  \\par\\medskip\n".join(part),
+        )
+        for place, part in enumerate(floats)
+    )
 
 
 def _of_text(shown: Table, part: Sequence[int]) -> str:
