@@ -163,7 +163,7 @@ def test_what_does_not_suit_a_dataset_is_left_out_with_the_reason(run):
     ("words", "sentence"),
     [
         (["cfar10"], "there is no dataset 'cfar10'; did you mean 'cifar10'?"),
-        (["show", "digit"], "there is no dataset 'digit'; did you mean 'digits'?"),
+        (["show", "digit"], "there is no dataset and no folder 'digit'; did you mean 'digits'?"),
         (["show", "digits", "rotate=3"], "data.rotate: unknown key; did you mean 'rotation'?"),
         (["show", "digits", "rotation=200"], "should be at most 180"),
         (["show", "imagefolder"], "say where the images are"),

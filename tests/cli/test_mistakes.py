@@ -44,7 +44,6 @@ GRID = f"seeds=[{','.join(map(str, range(1001)))}]"
         (["train", "demo", "train.epochs=1e2"], 2, "train.epochs: should be a whole number, not 100.0; write 100"),
         (["train", "demo", "train.gpus=two"], 2, "train.gpus: should be a whole number or 'all', not 'two'"),
         (["train", "demo", "train.gpus=0"], 2, "train.gpus: should be at least 1 or 'all', not 0"),
-        (["data", "show", "digit"], 2, "there is no dataset and no folder 'digit'; did you mean 'digits'?"),
         (["data", "show", "./nowhere"], 4, "there is no folder"),
         (["train", "gone.toml"], 2, "gone.toml: no such file; `revconsole profiles` lists the known ones"),
         (["train", "x" * 300], 2, "the name is too long for a file"),
