@@ -20,8 +20,10 @@ Row = tuple[str, tuple[Text, ...]]
 GOING = states.SIGNS["running"]
 SEED = "seed-"
 LEAST_NAME, MOST_NAME, MOST_STUDY = 12, 34, 30
-SEED_WIDTH = 10
-"""Width of `■ stopped` or `◔ stalled` and one more cell."""
+SEED_WIDTH = 9
+"""Width of `■ stopped` or `◔ stalled`."""
+MEETING = 1
+"""An empty cell before the first seed, so that the cursor does not touch the number beside it."""
 
 
 def list_columns(entries: Sequence[StudyEntry], width: int) -> list[TableColumn]:
@@ -84,16 +86,17 @@ def arm_columns(view: View, width: int) -> list[TableColumn]:
         TableColumn(key="gain", label="gain", width=8),
         TableColumn(key="kept", label="kept MiB", width=8),
     ]
-    room = width - 1 - (name + 1) - 17 - len(seeds) * (SEED_WIDTH + 1)
+    room = width - 1 - (name + 1) - 17 - len(seeds) * (SEED_WIDTH + 1) - MEETING
     if room < 0:
-        name = max(LEAST_NAME, name + room)
+        taken = min(-room, name - LEAST_NAME)
+        name, room = name - taken, room + taken
     kept = extra[: max(0, room) // 9]
     room -= 9 * len(kept)
     wider = max(name, min(longest, name + room))
     columns = [
         TableColumn(key="arm", label="arm", width=wider, right=False), result, *kept, *seeds,
     ]  # fmt: skip
-    return spaced(columns, room - (wider - name))
+    return spaced(columns, room - (wider - name) + MEETING)
 
 
 def arm_rows(view: View, columns: Sequence[TableColumn], variables: Variables) -> list[Row]:

@@ -7,9 +7,12 @@ from textual.app import App
 from revconsole.console import tabs
 from revconsole.console.colours import themed
 from revconsole.console.screens.launch import LaunchScreen
+from revconsole.console.widgets.form_result import FormResult
 from revconsole.console.widgets.log_view import LogView
-from revconsole.console.widgets.panes import PaneHeading, Title
+from revconsole.console.widgets.odd import OddSettings
+from revconsole.console.widgets.panes import PaneHeading, Title, Words
 from revconsole.console.widgets.prospect_panel import ProspectPanel
+from revconsole.console.widgets.toml_view import TomlView
 from revconsole.records.logs.events import Advised
 
 
@@ -70,6 +73,23 @@ async def test_a_heading_takes_another_colour_with_the_same_words():
         heading = pilot.app.query_one(PaneHeading)
         heading.say(Text("log: alarms", style="blue"))
         assert heading._words.style == "blue"
+
+
+async def test_profile_notes_and_outcome_of_the_form_take_the_colours_of_a_theme():
+    class Alone(App):
+        def compose(self):
+            yield from (TomlView(), OddSettings(), FormResult())
+
+    async with Alone().run_test() as pilot:
+        pilot.app.query_one(TomlView).say("[model]")
+        pilot.app.query_one(OddSettings).say([Advised(level="warning", text="look out")])
+        pilot.app.query_one(FormResult).say("not ready", wrong=True)
+        said = [pilot.app.query_one(name, Words) for name in ("#toml", "OddSettings", "#outcome")]
+        before = [(str(each._words.style), styles(each._words)) for each in said]
+        pilot.app.theme = "textual-light"
+        await pilot.pause()
+        after = [(str(each._words.style), styles(each._words)) for each in said]
+        assert [a != b for a, b in zip(after, before, strict=True)] == [True] * 3
 
 
 async def test_levels_of_the_log_take_the_colours_of_a_theme_that_is_chosen(opened, advised):

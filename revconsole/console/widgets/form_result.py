@@ -17,6 +17,8 @@ class FormResult(Vertical):
     """What a form says of itself as a whole."""
 
     DEFAULT_CSS = "FormResult { height: auto; }"
+    _outcome = ("", False)
+    _plans: Sequence[Plan] = ()
 
     def compose(self) -> ComposeResult:
         """The lines; those without anything to say are hidden."""
@@ -25,6 +27,15 @@ class FormResult(Vertical):
         yield Words(id="outcome")
         yield ExpectedError(id="forecast")
         yield Words(id="command")
+
+    def on_mount(self) -> None:
+        """Show them in the colours of a theme that is chosen."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._say_again())
+
+    def _say_again(self) -> None:
+        sentence, wrong = self._outcome
+        self.say(sentence, wrong=wrong)
+        self.expect(self._plans)
 
     def describe(self, words: str) -> None:
         """Say what the row at hand is."""
@@ -38,10 +49,12 @@ class FormResult(Vertical):
 
     def expect(self, plans: Sequence[Plan]) -> None:
         """Say what to expect of the reconstruction of these runs."""
+        self._plans = plans
         self.query_one(ExpectedError).say(plans)
 
     def say(self, sentence: str, *, wrong: bool = False) -> None:
         """Say what the form launches, or why it launches nothing."""
+        self._outcome = sentence, wrong
         line = fitted(one_line(sentence, 300), self.app.size.width - 2)
         error = themed(self.app.theme_variables, "text-error")
         text = Text(line, style=error if wrong else "bold")

@@ -26,6 +26,10 @@ class OddSettings(Words):
     DEFAULT_CSS = "OddSettings { height: auto; padding: 0 1; background: $boost; display: none; }"
     _notes: tuple[Advised, ...] = ()
 
+    def on_mount(self) -> None:
+        """Show them in the colours of a theme that is chosen."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
+
     def say(self, notes: Sequence[Advised]) -> None:
         """Show these."""
         self._notes = tuple(notes)

@@ -29,8 +29,15 @@ class TomlView(VerticalScroll, can_focus=False):
         yield Words(Text(HEADING, style="dim"), id="toml-heading")
         yield Words(id="toml")
 
+    _told = ("", "")
+
+    def on_mount(self) -> None:
+        """Show it in the colours of a theme that is chosen."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self.say(*self._told))
+
     def say(self, toml: str, problem: str = "") -> None:
         """Show the text, or the problem where there is none."""
+        self._told = toml, problem
         text = Text(printable(toml.rstrip() or problem, LONGEST), style="" if toml else "dim")
         if toml:
             text.highlight_regex(TABLE, f"bold {themed(self.app.theme_variables, 'text-accent')}")
