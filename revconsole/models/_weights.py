@@ -68,7 +68,8 @@ def loaded(model: nn.Module, name: str, *, channels: int, classes: int, taker: s
             filter_fn=checkpoint_filter_fn,
         )
     except OF_FILTERS as error:
-        raise unfit(path, taker, overlay, model, error) from error
+        found = unfit(path, taker, overlay, model, error)
+        raise DataUnavailable(f"{found}; `revconsole weights show` says what would fit") from error
     return model
 
 

@@ -133,6 +133,42 @@ def test_transformers_reads_the_folder_with_the_names_of_the_classes(trained, tm
     assert found.difference == 0
 
 
+def test_what_sees_oblong_images_is_prepared_and_computed_so_by_timm(small, runner, tmp_path):
+    table = small(scheme={"name": "residual"}, model=TINY, train={"epochs": 1}).model_dump(
+        mode="json"
+    )
+    plan = Plan.model_validate(
+        table | {"data": table["data"] | {"image_size": 8, "image_width": 12}}
+    )
+    runner(plan)
+
+    found = exporting.export(plan, runner.checkpoints(), to="timm", folder=tmp_path, data=tmp_path)
+
+    assert (found.difference, found.side, found.width) == (0, 8, 12)
+    subject = subject_of(plan, runner.checkpoints(), data=tmp_path)
+    model = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+    with torch.inference_mode():
+        assert torch.equal(model(subject.inputs), subject.logits)
+    transform = timm.data.create_transform(
+        **timm.data.resolve_model_data_config(model), is_training=False
+    )
+    pixels = torch.arange(96, dtype=torch.uint8).reshape(8, 12)
+    prepared = transform(Image.fromarray(pixels.numpy()))
+    expected = subject.state.data.test.preparation.standardisation(pixels.reshape(1, 1, 8, 12))
+    torch.testing.assert_close(prepared, expected[0], atol=SAME_TERMS, rtol=0)
+
+
+def test_a_network_that_takes_images_of_any_size_is_read_back_too(small, runner, tmp_path):
+    table = small(scheme={"name": "residual"}, train={"epochs": 1}).model_dump(mode="json")
+    model = {"architecture": "timm", "name": "test_resnet"}
+    plan = Plan.model_validate(table | {"model": model, "data": table["data"] | {"image_size": 16}})
+    runner(plan)
+
+    found = exporting.export(plan, runner.checkpoints(), to="timm", folder=tmp_path, data=tmp_path)
+
+    assert found.difference == 0
+
+
 def test_a_network_that_would_compute_something_else_is_refused(trained, tmp_path, monkeypatch):
     plan, checkpoints = trained("bdia")
     right = timm_call.timm_call(plan)
@@ -141,6 +177,14 @@ def test_a_network_that_would_compute_something_else_is_refused(trained, tmp_pat
 
     with pytest.raises(NotExported, match=r"cannot write its network|differs from the run's"):
         exporting.export(plan, checkpoints, to="timm", folder=tmp_path, data=tmp_path)
+
+
+def test_an_epsilon_that_makes_a_difference_is_the_reason_of_a_refusal(trained, tmp_path):
+    plan, checkpoints = trained("bdia")
+    other = plan.model_copy(update={"model": plan.model.model_copy(update={"norm_eps": 0.5})})
+
+    with pytest.raises(NotExported, match=r"cannot say model\.norm_eps; --to torch"):
+        exporting.export(other, checkpoints, to="timm", folder=tmp_path, data=tmp_path)
 
 
 @pytest.mark.parametrize(

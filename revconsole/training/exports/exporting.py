@@ -13,6 +13,7 @@ from revconsole.records.settings.plan import Plan
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.exports import program, timm_folder
 from revconsole.training.exports.subject import Subject, subject_of
+from revconsole.training.exports.timm_call import OTHERWISE
 
 TOLERANCE = 1e-4
 """Largest difference of a logit, as a share of the largest: other libraries sum in another order."""
@@ -96,8 +97,8 @@ def export(
     difference = (logits - subject.logits).abs().max().item()
     if not difference <= TOLERANCE * max(1.0, subject.logits.abs().max().item()):
         raise NotExported(
-            f"what {writing.package} reads back differs from the run's network by {difference:.1g} in a logit; nothing "
-            "was written"
+            f"what {writing.package} reads back differs from the run's network by {difference:.1g} in a logit{_why(plan, to)}; "
+            "nothing was written"
         )
     levels = writing.preparation == TAKES_LEVELS
     height, width = subject.pixels.shape[-2:] if levels else plan.image_shape
@@ -114,6 +115,12 @@ def export(
         images=len(subject.pixels),
         difference=difference,
     )
+
+
+def _why(plan: Plan, to: Target) -> str:
+    """What may be the reason of a difference, in a clause; empty if none is known."""
+    unsaid = getattr(plan.model, "norm_eps", None) is not None and to in {"timm", "hf"}
+    return f" (its configuration cannot say model.norm_eps; {OTHERWISE})" if unsaid else ""
 
 
 @contextmanager

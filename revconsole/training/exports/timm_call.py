@@ -20,18 +20,13 @@ OTHERWISE = "--to torch and --to onnx write a program that computes it"
 def timm_call(plan: Plan) -> tuple[str, Mapping[str, Any]]:
     """(timm's name, arguments of `timm.create_model`). Raises NotExported if timm has no such network."""
     _refuse_other_functions(plan)
-    height, width = plan.image_shape
-    if height != width:
-        raise NotExported(
-            f"its images are not square ({height}×{width}), which its configuration for timm does not say; {OTHERWISE}"
-        )
     name, arguments = _call(plan)
     # The classes are at the root of the configuration: transformers does not take them twice.
     return name, {k: v for k, v in arguments.items() if v is not None and k != "num_classes"}
 
 
 def _call(plan: Plan) -> tuple[str, Mapping[str, Any]]:
-    channels, size = plan.facts.channels, plan.image_size
+    channels, (size, width) = plan.facts.channels, plan.image_shape
     sizes = {"size": size, "channels": channels, "classes": plan.facts.classes}
     match plan.model:
         case TimmModel() as model:
@@ -39,7 +34,9 @@ def _call(plan: Plan) -> tuple[str, Mapping[str, Any]]:
                 return model.name, arguments_of(model, **sizes)
         case Vit() as model:
             _refuse_own_parts(model)
-            return "vit_tiny_patch16_224", arguments_of_vit(model, **sizes)
+            arguments = arguments_of_vit(model, **sizes)
+            oblong = {} if width == size else {"img_size": [size, width]}
+            return "vit_tiny_patch16_224", {**arguments, **oblong}
         case Resnet(stem="imagenet", layers=layers):
             return f"resnet{layers}", {"in_chans": channels}
         case Swin(variant="mini"):

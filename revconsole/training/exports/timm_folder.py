@@ -80,8 +80,9 @@ def _config(subject: Subject, name: str, arguments: dict[str, Any]) -> dict[str,
         "pretrained_cfg": {
             "architecture": name,
             "num_classes": len(names),
-            "input_size": [plan.facts.channels, plan.image_size, plan.image_size],
-            "fixed_input_size": True,
+            "input_size": [plan.facts.channels, *plan.image_shape],
+            "fixed_input_size": "img_size"
+            in arguments,  # else timm gives it to networks that take none
             "interpolation": "bilinear",
             "crop_pct": side / whole,
             "crop_mode": "center",
