@@ -89,17 +89,26 @@ def test_runs_are_reported_by_name_or_id_and_seeds_make_an_arm(run, quick_runs):
     assert len(said.out.splitlines()) == 3
 
 
-def test_several_studies_are_reported_together_though_their_names_begin_those_of_runs(
+def test_several_studies_are_reported_together_though_their_runs_answer_to_the_same_names(
     run, quick_runs
 ):
-    """Both have the same runs, which are called tiny-…; as names of runs these would be no studies."""
-    Path("ti.toml").write_text(TINY, encoding="utf-8")
+    Path("other.toml").write_text(TINY + "train.batch = 64\n", encoding="utf-8")
+    store = RunStore(Path("runs"))
+    for each in load(Path("other.toml")).expanded(quick=True):
+        for plan in each.plans:
+            finish(store, plan, 0.5)
 
-    said = run("report", "tiny", "ti", "--quick", "--figures", "none", "--format", "md")
+    said = run("report", "tiny", "other", "--quick", "--figures", "none", "--format", "md")
 
     assert said.code == 0, said.err
     assert said.err.startswith("2 studies: ")
-    assert [row.split("  ")[0] for row in said.out.splitlines()] == ["group", "tiny", "", "ti", ""]
+    assert [row.split("  ")[0] for row in said.out.splitlines()] == [
+        "group",
+        "tiny",
+        "",
+        "other",
+        "",
+    ]
 
 
 def test_the_full_form_has_not_run_and_where_results_are_is_said(run, quick_runs):

@@ -10,6 +10,16 @@ import pytest
 from scipy import stats
 
 from revconsole.lab.report.document import document
+from revconsole.lab.report.drawing import canvas
+from revconsole.lab.report.figures import (
+    accuracy_curves,
+    accuracy_memory,
+    accuracy_time,
+    boundaries,
+    loss_curves,
+    memory_bars,
+    rebuilt,
+)
 from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.grouping import by_dataset, together
 from revconsole.lab.report.methods import paragraph
@@ -24,6 +34,7 @@ from revconsole.lab.report.statistics import (
     two_sided_p,
 )
 from revconsole.lab.report.table import COLUMNS, table
+from revconsole.lab.report.writing import draw
 from revconsole.records.logs.events import EpochFinished, Finished, Measured, MetricDeclared
 from revconsole.records.sections import Data, Train
 from revconsole.records.sections.model import Vit
@@ -296,6 +307,40 @@ def test_a_table_of_settings_that_is_longer_than_a_page_goes_on_in_another(setti
     assert text.count("(continued)") == floats - 1
     assert text.count("a note") == 1
     assert text.count(r"\toprule") == 4
+
+
+@pytest.mark.parametrize(
+    ("arms_each", "drawn_as"), [(4, ["memory"]), (5, ["memory-1", "memory-2"])]
+)
+def test_groups_of_many_arms_have_figures_of_their_own(
+    finished, tmp_path, monkeypatch, arms_each, drawn_as
+):
+    """Sixteen curves of four studies in one figure are mud."""
+    for kind in (loss_curves, accuracy_curves, accuracy_time, accuracy_memory, rebuilt, boundaries):
+        monkeypatch.setattr(kind, "draw", lambda _shown: None)
+    seen = []
+
+    def bars(shown):
+        seen.append([each.name for each in shown.arms])
+        return canvas()[0]
+
+    monkeypatch.setattr(memory_bars, "draw", bars)
+
+    arms = [
+        replace(
+            arm(f"a{k}, {d}", [finished(f"a{k}", 0, 0.8, dataset=d, depth=k + 1)]),
+            group=d,
+            short=f"a{k}",
+        )
+        for d in ("digits", "mnist")
+        for k in range(arms_each)
+    ]
+    figures = draw(results(arms), tmp_path, ["svg"])
+
+    assert [figure.name for figure in figures] == drawn_as
+    names = [f"a{k}" for k in range(arms_each)]
+    assert seen == ([names, names] if len(drawn_as) > 1 else [[each.name for each in arms]])
+    assert figures[-1].caption.endswith(" Of mnist alone.") == (len(drawn_as) > 1)
 
 
 def test_p_of_one_test_is_as_before():

@@ -32,6 +32,8 @@ from revconsole.lab.report.table import UNASKED, refuse_unknown_columns
 FORMATS = {module.SUFFIX: module.render for module in (as_markdown, as_latex, as_csv, as_html)}
 FIGURES = tuple(drawing.UNDATED)
 FIGURE_FOLDER = Path("figures")
+MOST_TOGETHER = 8
+"""Arms of several groups that one figure draws; where there are more, each group has its own figures."""
 
 
 NOT_SEEN: Inspections = MappingProxyType({})
@@ -105,12 +107,29 @@ def _sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
         boundaries,
     )  # fmt: skip
     for kind in kinds:
-        figure = kind.draw(results)
-        if figure is not None:
-            yield Sheet(name=kind.NAME, caption=kind.caption(results), figure=figure)
+        for place, (group, shown) in enumerate(_apart(results)):
+            figure = kind.draw(shown)
+            if figure is None:
+                continue
+            name, caption = kind.NAME, kind.caption(shown)
+            if group:
+                name, caption = f"{name}-{place + 1}", f"{caption} Of {group} alone."
+            yield Sheet(name=name, caption=caption, figure=figure)
     yield from confusion.sheets(results)
     yield from positions.sheets(results, inspections)
     yield from attention.sheets(results, inspections)
+
+
+def _apart(results: Results) -> list[tuple[str, Results]]:
+    """The results, or where their arms are too many for one figure those of each group, with its name."""
+    groups = list(dict.fromkeys(arm.group for arm in results.arms))
+    if len(groups) == 1 or len(results.arms) <= MOST_TOGETHER:
+        return [("", results)]
+    named = {g: [a for a in results.arms if a.group == g] for g in groups}
+    return [
+        (group, replace(results, arms=tuple(replace(a, name=a.short or a.name) for a in arms)))
+        for group, arms in named.items()
+    ]
 
 
 def refuse_unknown(formats: Sequence[str], figures: Sequence[str]) -> None:
