@@ -280,7 +280,9 @@ def test_where_nothing_can_be_recorded_the_training_goes_on(tmp_path, capsys):
         run.log(1, loss=1.0)
         assert (run.id, run.folder, run.stop_asked()) == ("", None, False)
 
-    assert capsys.readouterr().err.count("the training goes on and is not recorded") == 1
+    told = capsys.readouterr().err
+    assert told.count("the training goes on and is not recorded") == 1
+    assert f"no run can be made in {tmp_path / 'file' / 'runs'}: Not a directory" in told
 
 
 def test_what_is_no_table_and_no_number_costs_that_and_not_the_run(store, begin, capsys):
