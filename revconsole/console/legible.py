@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
+from textual import on
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -61,6 +62,12 @@ class LegibleApp(App[int]):
     def on_cursor_position(self) -> None:
         """Take the answer of the terminal."""
         self.pace.hear()
+
+    @on(Driver.SignalResume)
+    def _paint_again(self) -> None:
+        """Paint everything: after a suspension the terminal shows nothing of it."""
+        self.shown.forget()
+        self.refresh(layout=True)
 
     def exit(
         self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None

@@ -264,6 +264,22 @@ def test_a_signal_ends_it_and_gives_the_terminal_back(tmp_path, number):
     os.close(master)
 
 
+@pytest.mark.interpreter  # the process itself is stopped, not one that waits for it
+def test_ctrl_z_suspends_it_and_all_of_it_is_painted_when_it_goes_on(tmp_path):
+    process, master = started(tmp_path)
+    read_until(master, b"No runs yet")
+    os.write(master, b"\x1a")
+    assert LEFT in read_until(master, LEFT)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    process.send_signal(signal.SIGCONT)
+    assert ENTERED in read_until(master, b"No runs yet")
+    os.write(master, b"q")
+    read_until(master, LEFT)
+    assert process.wait(PATIENCE_SECONDS) == 0
+    os.close(master)
+
+
 def test_keys_of_one_burst_act_in_their_order(tmp_path):
     process, master = started(tmp_path)
     read_until(master, b"No runs yet")
