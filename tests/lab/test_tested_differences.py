@@ -343,5 +343,17 @@ def test_groups_of_many_arms_have_figures_of_their_own(
     assert figures[-1].caption.endswith(" Of mnist alone.") == (len(drawn_as) > 1)
 
 
+@pytest.mark.parametrize(("rows", "inside"), [(14, True), (15, False)])
+def test_the_notes_of_a_long_table_follow_it(rows, inside):
+    """Sixteen arms and their notes were a float longer than a page, whose end was cut off."""
+    shown = Table(
+        caption="what", headings=("arm", "n"), rows=(("a", "1"),) * rows, notes=("a note",)
+    )
+    text = as_latex.tabular(shown, "s")
+
+    assert text.count("a note") == text.count(r"\begin{minipage}") == 1
+    assert (text.index("a note") < text.index(r"\end{table}")) == inside
+
+
 def test_p_of_one_test_is_as_before():
     assert two_sided_p(2.0, 4) == pytest.approx(2 * stats.t.sf(2.0, 4))

@@ -46,6 +46,8 @@ PIECE = 8
 """Letters between which a long word, as a hash, may be broken."""
 LINES_OF_A_PAGE, LINES_OF_A_HEADING = 46, 3
 """Lines of small print that a page holds beside a caption, and that the heading of a table may take."""
+MOST_ABOVE_NOTES = 14
+"""Rows of a table that leaves room for its notes on a page."""
 FLOATS_AT_ONCE = 10
 """Figures after which a page break is written, because LaTeX holds only so many floats."""
 
@@ -164,7 +166,8 @@ def tabular(shown: Table, label: str) -> str:
     What is longer than a page goes on in another float.
     """
     grids = [_of_text(shown, part) for part in _parts(shown)]
-    each = max(1, LINES_OF_A_PAGE // (len(shown.rows) + LINES_OF_A_HEADING))
+    lines = sum(-(-max(map(len, row)) // NARROW) for row in shown.rows)
+    each = max(1, LINES_OF_A_PAGE // (lines + LINES_OF_A_HEADING))
     floats = [grids[start : start + each] for start in range(0, len(grids), each)]
     return "\n\n".join(
         _float(
@@ -225,6 +228,10 @@ def _grid(specification: str, heading: str, lines: Sequence[str]) -> str:
 
 
 def _float(shown: Table, label: str, grid: str) -> str:
+    """A table as a float, with its notes below; those of a long one follow in the text, as a float may not exceed a page."""
+    below = list(_below(shown))
+    inside = len(shown.rows) <= MOST_ABOVE_NOTES
+    after = [] if inside or not below else ["", *below]
     return "\n".join([
         "\\begin{table}[htbp]",
         "  \\centering\\small",
@@ -233,8 +240,9 @@ def _float(shown: Table, label: str, grid: str) -> str:
         f"  \\caption{{{escape(shown.caption)}}}",
         f"  \\label{{tab:{label}}}",
         grid,
-        *_below(shown),
+        *(below if inside else []),
         "\\end{table}",
+        *after,
     ])  # fmt: skip
 
 
@@ -246,7 +254,7 @@ def _stacked(column: TypesetColumn) -> str:
 
 def _below(shown: Table) -> Iterator[str]:
     if shown.notes:
-        yield "  \\par\\smallskip\\begin{minipage}{\\linewidth}\\footnotesize"
+        yield "  \\par\\smallskip\\noindent\\begin{minipage}{\\linewidth}\\footnotesize"
         yield from (f"  {escape(note)}" for note in shown.notes)
         yield "  \\end{minipage}"
 
