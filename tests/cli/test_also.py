@@ -145,6 +145,18 @@ def test_a_folder_that_is_none_is_refused_in_a_sentence(run, ours, folder, why):
     assert why in said.err
 
 
+@pytest.mark.parametrize("verb", ["watch", "show"])
+def test_of_a_run_that_may_be_where_nothing_could_be_searched_that_is_said(
+    run, ours, monkeypatch, verb
+):
+    monkeypatch.setenv("REVCONSOLE_SSH", "false")
+
+    said = run("--also", "ssh://host/logs", verb, "theirs")
+
+    assert said.code == 3
+    assert "; ssh://host/logs: the connection ended" in said.err
+
+
 def test_a_folder_of_a_project_cannot_make_connections(run, ours):
     Path("revconsole.toml").write_text('also = ["ssh://host/tmp"]\n')
 

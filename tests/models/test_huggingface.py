@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from revconsole.errors import DataUnavailable, ProfileError
-from revconsole.models import _weights_file, timm, vit
+from revconsole.models import _huggingface, _weights_file, timm, vit
 from revconsole.models._naming import bare
 from revconsole.records.sections.model import TimmModel, Vit
 
@@ -108,6 +108,40 @@ def test_timms_network_says_of_images_what_transformers_says(folder_of, kind):
                 norm.eps = content.computes.epsilon or norm.eps
 
         torch.testing.assert_close(says(model, images), answer, atol=ROUNDING, rtol=ROUNDING)
+
+
+IN_MEMORY = (
+    ("encoder.layer.", "layers."),
+    ("attention.attention.query", "attention.q_proj"),
+    ("attention.attention.key", "attention.k_proj"),
+    ("attention.attention.value", "attention.v_proj"),
+    ("attention.output.dense", "attention.o_proj"),
+    ("intermediate.dense", "mlp.fc1"),
+    ("output.dense", "mlp.fc2"),
+    ("mlp.weights_out", "mlp.down_proj"),
+)
+"""Names in files, and those that transformers 5 has in memory."""
+
+
+@pytest.mark.parametrize("kind", ["vit", "swiglu"])
+def test_the_names_that_transformers_has_in_memory_mean_the_same(kind):
+    weights, named = load_file(MADE / kind / "model.safetensors"), {}
+    for name, weight in weights.items():
+        for in_files, in_memory in IN_MEMORY:
+            name = name.replace(in_files, in_memory)  # noqa: PLW2901  one word after the other
+        halves = [(name, weight)]
+        if "weights_in" in name:
+            words = ("gate_proj", "up_proj")
+            halves = [
+                (name.replace("weights_in", w), h)
+                for w, h in zip(words, weight.chunk(2), strict=True)
+            ]
+        named |= dict(halves)
+
+    expected, found = _huggingface.translated(weights), _huggingface.translated(named)
+
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(weight, expected[name]) for name, weight in found.items())
 
 
 def own(folder, **settings):

@@ -294,7 +294,11 @@ class RunStore:
             for stray in self.strays():
                 if address in {stray.name, stray.run_id}:
                     raise NoSuchRun(f"{error}; there is the folder {stray.sentence}") from None
-            raise
+            raise self._not_found(error) from None
+
+    def _not_found(self, error: NoSuchRun) -> NoSuchRun:
+        """The error with what could not be searched beside the store, where the run may be."""
+        return NoSuchRun("; ".join([str(error), *self.problems[:1]]))
 
     def strays(self) -> tuple[Stray, ...]:
         """Folders of the store that hold a run but are not named by its id."""
@@ -303,7 +307,10 @@ class RunStore:
     def find_all(self, texts: Iterable[str]) -> tuple[str, ...]:
         """Ids of the runs that the addresses mean, each once. Raises NoSuchRun."""
         runs = self.list()
-        ids = [s.id for text in texts for s in addresses.several(text, runs, self.root)]
+        try:
+            ids = [s.id for text in texts for s in addresses.several(text, runs, self.root)]
+        except NoSuchRun as error:
+            raise self._not_found(error) from None
         return tuple(dict.fromkeys(ids))
 
     def ids(self) -> frozenset[str]:

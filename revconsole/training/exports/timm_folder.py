@@ -81,8 +81,8 @@ def _config(subject: Subject, name: str, arguments: dict[str, Any]) -> dict[str,
             "architecture": name,
             "num_classes": len(names),
             "input_size": [plan.facts.channels, *plan.image_shape],
-            "fixed_input_size": "img_size"
-            in arguments,  # else timm gives it to networks that take none
+            # Where it is true, timm passes `img_size` on, which networks for any size do not take.
+            "fixed_input_size": "img_size" in arguments,
             "interpolation": "bilinear",
             "crop_pct": side / whole,
             "crop_mode": "center",
