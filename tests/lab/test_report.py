@@ -36,7 +36,7 @@ from revconsole.lab.report.figures import (
 )
 from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.methods import paragraph
-from revconsole.lab.report.notes import BUSY
+from revconsole.lab.report.notes import BUSY, LAST_TESTED
 from revconsole.lab.report.numbers import arm_rows
 from revconsole.lab.report.statistics import MeanDifference, difference, spread
 from revconsole.lab.report.table import COLUMNS, accuracy, table
@@ -398,6 +398,7 @@ def test_what_happened_to_runs_stands_below_the_table(finished):
     lines = [
         LogLine(time=0.0, level="note", text=f"4.0 {BUSY} during the last minute"),
         LogLine(time=1.0, level="alarm", text="the loss is not a number"),
+        LogLine(time=2.0, level="warning", text=f"best weights gone; {LAST_TESTED}"),
     ]
     longer = patient.plan.model_copy(update={"lengthened": [4]})
     resumed = replace(patient.summary, attempt=3, plan=longer)
@@ -409,6 +410,7 @@ def test_what_happened_to_runs_stands_below_the_table(finished):
         "Interrupted and resumed: a.",
         "The machine was busy with other work, so seconds are not comparable: a.",
         "Alarm of a: the loss is not a number",
+        "Tested with the weights of the last step, because those of the best epoch were not there: a.",
     ):
         assert words in notes
 
@@ -426,13 +428,17 @@ def test_what_an_earlier_attempt_ran_on_is_kept_with_the_run(store):
     assert (run.facts["device"], run.earlier) == ("cuda:0", {"device": ("cpu",)})
 
 
-def test_a_busy_machine_is_recognised_by_what_runs_say_of_it(monkeypatch):
-    from revconsole.training.checks import advice  # torch, which the other tests here do without
+def test_what_a_report_looks_for_is_what_runs_say(monkeypatch):
+    from revconsole.training.checkpoints import (
+        policy,
+    )  # torch, which the other tests here do without
+    from revconsole.training.checks import advice
 
     monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
     setting = SimpleNamespace(device=SimpleNamespace(type="cpu"))
 
     assert BUSY in advice.busy(setting).text
+    assert policy.INSTEAD.endswith(LAST_TESTED)
 
 
 def test_an_arm_in_quick_form_among_others_is_said_of_it_alone(finished):

@@ -13,6 +13,8 @@ from revconsole.records.runs.run import Run
 QUICK = "quick form: fewer images and epochs than the full study, so no result of the full one"
 BUSY = "not comparable with those of a quiet machine"
 """End of the note of a run on a machine whose load average exceeded its number of cores; see `training.checks.advice`."""
+LAST_TESTED = "those of the last step are tested instead"
+"""End of the warning of a run whose best weights were not there; see `training.checkpoints.policy`."""
 MOST_ALARMS = 5
 
 
@@ -92,8 +94,15 @@ def _about_runs(results: Results) -> Iterator[str]:
         yield f"Lengthened by resume, up to the old end as it was planned: {longer.told(_lengthened)}."
     if resumed := runs.only(lambda run: run.summary.attempt > 1):
         yield f"Interrupted and resumed: {resumed.whose}."
+    if last := runs.only(_says(LAST_TESTED)):
+        yield f"Tested with the weights of the last step, because those of the best epoch were not there: {last.whose}."
     if busy := on_a_busy_machine(results):
         yield busy.strip()
+    yield from _alarms(runs, results)
+
+
+def _alarms(runs: Alike, results: Results) -> Iterator[str]:
+    """Yield the first alarms of the runs, and how many more there are."""
     alarms = [(run, line.text) for run in runs.runs for line in run.log if line.level == "alarm"]
     for run, text in alarms[:MOST_ALARMS]:
         yield f"Alarm of {Alike((run,), results.arms).whose}: {text}"

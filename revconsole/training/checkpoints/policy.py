@@ -24,6 +24,8 @@ from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.progress import Progress
 
 MINUTE = 60.0
+INSTEAD = "; those of the last step are tested instead"
+"""End of a warning that reports look for; see `lab.report.notes`."""
 
 
 class CheckpointPolicy:
@@ -158,13 +160,15 @@ class CheckpointPolicy:
         if best is None or best.step == progress.step:
             return
         if best.step not in self._checkpoints.steps():
-            missing = f"the weights of the best epoch, {best.epoch}, could not be written in its time; those of the last "
-            self._emit(_warning(f"{missing}step are tested instead"))
+            missing = (
+                f"the weights of the best epoch, {best.epoch}, could not be written in its time"
+            )
+            self._emit(_warning(f"{missing}{INSTEAD}"))
             return
         try:
             loaded = self._checkpoints.load(best.step)
         except DamagedCheckpoint as damage:
-            self._emit(_damaged(damage))
+            self._emit(_warning(f"{_damaged(damage).text}{INSTEAD}"))
             return
         load_weights(self._state, loaded)
         self._state.set_scheme_progress(best.step)
