@@ -53,11 +53,12 @@ def confusion_of(found: Predictions) -> Confusion:
 
 
 def write(found: Predictions, path: Path) -> None:
-    """Write every probability as CSV or JSON. Raises StoreError."""
+    """Write every probability as CSV or JSON, whole or not at all. Raises StoreError."""
     text = _csv(found) if path.suffix == ".csv" else f"{json_text(as_json(found))}\n"
     try:
         path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
+        path.unlink(missing_ok=True)  # a new file: half of it helps nobody
         raise StoreError(f"cannot write {path}: {error.strerror}") from None
 
 

@@ -49,6 +49,18 @@ def test_csv_and_json_hold_every_probability(tmp_path):
     }  # fmt: skip
 
 
+def test_where_there_is_no_room_no_half_of_it_is_left(tmp_path, monkeypatch):
+    def in_part(path, text, **_):
+        path.write_bytes(text[:5].encode())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", in_part)
+    with pytest.raises(StoreError, match="No space left"):
+        predicting.write(FOUND, tmp_path / "p.csv")
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_target_that_cannot_be_written_is_refused_before_anything_is_computed(tmp_path):
     (tmp_path / "there.csv").write_text("")
     for to, attention, raised in (

@@ -44,7 +44,11 @@ class Program(nn.Module):
 
 def write_torch(subject: Subject, folder: Path) -> None:
     """Write the program of torch."""
-    torch.export.save(_traced(subject), folder / TORCH_FILE)
+    content = (
+        io.BytesIO()
+    )  # torch's own writing of a file ends the whole process where the disk is full
+    torch.export.save(_traced(subject), content)
+    (folder / TORCH_FILE).write_bytes(content.getbuffer())
     _describe(subject, folder)
 
 
