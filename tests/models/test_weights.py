@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from revconsole.errors import DataUnavailable
-from revconsole.models import timm
-from revconsole.records.sections.model import TimmModel
+from revconsole.models import timm, vit
+from revconsole.records.sections.model import TimmModel, Vit
 
 TINY = "test_vit"  # timm's own miniature: width 64, 6 blocks, 2 heads, patches of 16
 
@@ -16,6 +16,12 @@ TINY = "test_vit"  # timm's own miniature: width 64, 6 blocks, 2 heads, patches 
 def build(path, *, name=TINY, size=32, channels=3, classes=10):
     settings = TimmModel(name=name, weights=str(path))
     return timm.build(settings, size=size, channels=channels, classes=classes)
+
+
+def own(path, *, channels=3, classes=10, width=None):
+    sizes = {"patch": 16, "dim": 64, "depth": 6, "heads": 2, "mlp_width": 192}
+    settings = Vit(**sizes, weights=str(path))
+    return vit.build(settings, size=32, width=width, channels=channels, classes=classes)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +151,26 @@ def test_the_network_is_found_in_what_others_save(tmp_path, source, wrapped):
     torch.save(wrapped(source, other), tmp_path / "w.pth")
 
     assert equal_to(source, build(tmp_path / "w.pth"))
+
+
+@pytest.mark.parametrize("wrapped", OTHERS.values(), ids=OTHERS)
+def test_our_own_vit_takes_what_others_save(tmp_path, source, wrapped):
+    other = {name: torch.zeros_like(value) for name, value in source.items()}
+    torch.save(wrapped(source, other), tmp_path / "w.pth")
+
+    assert equal_to(source, own(tmp_path / "w.pth"))
+
+
+@pytest.mark.parametrize("layout", ["paper", "big_vision"])
+def test_our_own_vit_takes_googles_arrays_as_timms_loader_does(tmp_path, layout):
+    np.savez(tmp_path / "vit.npz", **arrays(layout=layout, side=4))
+    theirs = library.create_model(TINY, img_size=32, num_classes=10)
+    theirs.load_pretrained(str(tmp_path / "vit.npz"))
+
+    assert equal_to(theirs.state_dict(), own(tmp_path / "vit.npz"))
+    oblong = own(tmp_path / "vit.npz", channels=1, classes=7, width=64)
+    assert oblong.pos_embed.shape == (1, 1 + 2 * 4, 64)
+    assert not oblong.head.weight.any()
 
 
 def test_a_file_that_holds_the_network_twice_is_refused(tmp_path, source):
