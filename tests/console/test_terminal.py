@@ -36,8 +36,9 @@ dataclasses._process_class = counted
 
 from revconsole.console.app import Console
 from revconsole.console import first_look
+from revconsole.console.screens import opening
 
-first_look.STATES_SECONDS = 600.0  # however slow the machine is
+first_look.STATES_SECONDS = opening.PAINT_SECONDS = 600.0  # however slow the machine is
 
 def painted(self):
     ours = [m for m in sys.modules if m.startswith("revconsole.")]

@@ -23,6 +23,7 @@ from revconsole.training.setup import norms, optimizers
 from revconsole.training.setup.build import build_learner
 from revconsole.training.setup.draws import Signs
 from revconsole.training.setup.schedules import Rates
+from revconsole.training.setup.tiny_maps import refuse_wrong_gradients
 from revconsole.training.setup.training_state import TrainingState, averaged
 from revconsole.training.together.alone import ALONE, Together
 from revconsole.training.together.exchange import ByTorch
@@ -67,6 +68,7 @@ def prepare(
     holding = _holding(plan, model, device, together, say)
     least = norms.least_images(objective, model, plan)
     norms.refuse_single(plan, least, len(opened.train))
+    refuse_wrong_gradients(arithmetic, objective, model, plan)
     set_draws(model, signs)
     steps_per_epoch, steps = learning.length(plan, model, opened, least)
     optimizer = optimizers.build(plan.optimizer, model)

@@ -61,7 +61,7 @@ def least_images(objective: Objective, model: nn.Module, plan: Plan) -> int:
     if not any(isinstance(module, _NormBase | nn.GroupNorm) for module in model.modules()):
         return 1
     for images in (1, 2):
-        if _trains_on(images, objective, model, plan):
+        if trains_on(images, objective, model, plan):
             return images
     raise ProfileError.of_plan(
         "data.image_size",
@@ -107,7 +107,7 @@ def _remedy(plan: Plan, least: int, images: int) -> str:
     return "set another train.batch"
 
 
-def _trains_on(images: int, objective: Objective, model: nn.Module, plan: Plan) -> bool:
+def trains_on(images: int, objective: Objective, model: nn.Module, plan: Plan) -> bool:
     """Whether the loss of `images` images can be computed in training mode; other errors are ignored here."""
     weight = next((p for p in model.parameters() if p.is_floating_point()), None)
     device, kind = (torch.device("cpu"), None) if weight is None else (weight.device, weight.dtype)
