@@ -1,4 +1,4 @@
-"""FirstLook: the rows of the console's first frame, read by a thread that begins before Textual is imported."""
+"""FirstLook: the rows of the console's first frame, read by a thread before Textual is imported, or beside it if that takes long."""
 
 import shutil
 import threading
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 STATES_SECONDS = 0.03
 """Seconds of processor time after which no more states are read: the first frame waits for them. A run of 20,000 steps takes 6 ms."""
+ALONE_SECONDS = 0.1
+"""Longest that Textual's imports wait for the rows: two threads that import at once take 22 ms longer than one after the other."""
 
 
 class FirstLook:
@@ -26,7 +28,7 @@ class FirstLook:
         return self._rows if self._there.wait(patience) else None
 
     def _read(self) -> None:
-        from revconsole.records.runs.glimpse import glimpse  # beside the imports of Textual
+        from revconsole.records.runs.glimpse import glimpse  # also a store that does not answer
 
         try:
             self._rows = glimpse(self._store, shutil.get_terminal_size().lines, STATES_SECONDS)

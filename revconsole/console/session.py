@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from revconsole.console.first_look import FirstLook
+from revconsole.console.first_look import ALONE_SECONDS, FirstLook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,9 @@ def run_console(
     """
     gc.disable()  # until all is imported: `Console` enables it again
     look = FirstLook(lab) if isinstance(lab, Path) else None
-    from revconsole.console import escape, terminal  # Textual loads while the store is looked at
+    if look is not None:
+        look.rows(ALONE_SECONDS)
+    from revconsole.console import escape, terminal  # Textual loads when the store was looked at
     from revconsole.console.app import PATIENCE_SECONDS, Console
     from revconsole.console.going import what_goes_on
 
