@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1] / "revconsole"
 FILES = {
     "records/runs/identity.py",  # which boot, which pid namespace
     "training/supervisor.py",  # whom the kernel killed for memory
-    "training/machine/devices.py",  # what the CPU is called
+    "records/processor.py",  # what the CPU is called
     "records/host.py",  # how much memory a container allows
     "training/questions/real_steps.py",  # how much this process holds before it is limited
     "training/machine/resident.py",  # the peak of the resident memory begins anew

@@ -16,6 +16,8 @@ from revconsole.lab.lab import Lab
 from revconsole.records.logs.events import Finished, Measured, Started
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.identity import mine
+from revconsole.records.settings.changes import check_keys
+from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import Profile
 from revconsole.training.setup.schedules import Rates
 
@@ -139,7 +141,7 @@ def test_a_lengthened_run_that_is_interrupted_goes_on_to_its_new_end(lab):
         ({"train.steps": 100}, "counts train.epochs .2.; lengthen it with train.epochs"),
         ({"train.device": "tpu"}, "train.device: should be auto, cpu"),
         ({"data.folder": "/elsewhere"}, "only imagefolder reads a folder"),
-        ({"model.weights": "/elsewhere"}, "is no setting of this run's model"),
+        ({"model.weights": "/elsewhere"}, "this run began without a file of weights"),
     ],
 )
 def test_what_would_change_the_past_is_refused_before_anything_is_written(lab, settings, sentence):
@@ -288,3 +290,9 @@ def test_the_rate_of_a_step_is_that_of_the_length_when_it_was_planned(schedule):
     for step in range(1, 41):
         steps = 10 if step <= 10 else 20 if step <= 20 else 40
         assert rates.at(step) == replace(rates, steps=steps, earlier=()).at(step)
+
+
+def test_weights_are_no_setting_of_a_model_that_takes_none():
+    plan = Plan.model_validate({"name": "a", "model": {"architecture": "cnn"}})
+    with pytest.raises(ProfileError, match="is no setting of this run's model"):
+        check_keys(plan, {"model.weights": "/elsewhere"})

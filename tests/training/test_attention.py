@@ -110,7 +110,7 @@ def test_a_map_is_of_the_class_token_where_there_is_one_and_sums_to_one(realise,
 
     assert isinstance(found, AttentionRollout)
     assert found.of == ("the class token" if pool == "cls" else "the mean over all tokens")
-    assert (found.side, found.blocks) == (4, 3)
+    assert (found.grid, found.blocks) == ((4, 4), 3)
     assert [each.truth for each in found.images] == ["0", "1", "2", "3"]
     for each in found.images:
         assert sum(map(sum, each.shares)) == pytest.approx(1, abs=1e-5)
@@ -161,7 +161,7 @@ def test_every_tile_is_the_cosine_with_every_position(setting):
 
     table = setting.model.pos_embed[0, 1:].detach()
     assert isinstance(found, Positions)
-    assert (found.kind, found.side) == ("learned", 4)
+    assert (found.kind, found.grid) == ("learned", (4, 4))
     for one in (0, 7, 15):
         for other in (0, 3, 15):
             cosine = F.cosine_similarity(table[one], table[other], dim=0).item()

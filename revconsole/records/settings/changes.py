@@ -75,6 +75,8 @@ def check_keys(plan: Plan, changes: Changes) -> None:
         section, _, name = key.partition(".")
         if name not in type(getattr(plan, section)).model_fields:
             raise ProfileError(COMMAND_LINE, key, f"is no setting of this run's {section}")
+        if key == "model.weights" and getattr(plan.model, name) is None:
+            raise ProfileError(COMMAND_LINE, key, "this run began without a file of weights")
 
 
 def check_length(plan: Plan, changes: Changes, *, finished: bool, early: bool) -> None:
