@@ -350,7 +350,7 @@ def place(word, text):
 
 
 def surroundings() -> dict[str, str]:
-    return {**os.environ, "TERM": "xterm-256color"}
+    return {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
 
 
 def read_until(master: int, wanted: bytes) -> bytes:
