@@ -42,6 +42,7 @@ def draw(benchmark: Benchmark, path: Path) -> None:
             _panel(axes, figure, schemes)
         for spare in places[len(found) :]:
             spare.set_visible(False)
+        drawing.legend(sheet, *places[: len(found)])
         drawing.save(sheet, path)
 
 
@@ -71,7 +72,6 @@ def _panel(axes: "Axes", figure: Figure, schemes: list[str]) -> None:
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
     axes.set_ylim(bottom=0.0)
-    axes.legend(fontsize="small")
 
 
 def _line(benchmark: Benchmark, row: BenchmarkRow) -> list[str | int | float | None]:

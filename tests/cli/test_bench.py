@@ -178,6 +178,13 @@ def test_figures_for_a_page_are_drawn_into_a_file(measured, suffix):
         bench_output.draw(measured, f"missing/f.{suffix}")
 
 
+def test_one_legend_above_the_panels_names_each_curve_once(measured):
+    bench_output.draw(measured, "f.svg")
+
+    drawn = Path("f.svg").read_text()
+    assert [drawn.count(name) for name in ("residual, stored", "residual, checkpointed")] == [1, 1]
+
+
 def test_the_numbers_are_written_as_csv_with_all_their_digits(measured):
     write_csv(measured, Path("b.csv"))
 

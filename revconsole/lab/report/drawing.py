@@ -180,13 +180,17 @@ def whole_numbers() -> "Locator":
     return MaxNLocator(integer=True)
 
 
-def legend(figure: "Figure", axes: "Axes") -> None:
-    """Add one legend above all panels, with as many columns as its names allow; the figure grows by its rows.
+def legend(figure: "Figure", *panels: "Axes") -> None:
+    """Add one legend of what the panels name above all of them, with as many columns as its names allow; the figure grows by its rows.
 
     Where there are many, a few long names do not put all below one another: they are shortened to half of the width, unless
     that makes two alike.
     """
-    handles, labels = axes.get_legend_handles_labels()
+    named: dict[str, Any] = {}
+    for axes in panels:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(name, handle)
+    handles, labels = list(named.values()), list(named)
     signs = int(SIGNS_OF_A_WIDTH * float(figure.get_figwidth()) / WIDTH)
     if len(labels) > MOST_BELOW and room() == WIDTH:
         short = [label(each, signs // 2 - SIGNS_OF_A_LINE - ELLIPSIS) for each in labels]

@@ -46,5 +46,5 @@ def draw(results: Results) -> "Figure | None":
     )
     axes.set_xlabel("trial")
     axes.set_ylabel(f"best {found.goal.words}{' (%)' if share > 1 else ''}")
-    axes.legend()
+    drawing.legend(figure, axes)
     return figure
