@@ -156,7 +156,7 @@ def plan(
     plans = [each.plan for each in outlooks]
     if not plans:
         raise errors[0]
-    times = _times(lab, outlooks) if time or devices else _times_known(outlooks, runs)
+    times = (_times if time or devices else _times_known)(outlooks, runs)
     least = on.least(plans)
     counted = [entry for entry in entries if not entry["left_out"]]
     fits = [shared_fit(each, runs) for each in outlooks]
@@ -259,9 +259,9 @@ def _say_search(
     )
 
 
-def _times(lab: Lab, outlooks: Sequence[Outlook]) -> list[Timing]:
+def _times(outlooks: Sequence[Outlook], runs: Sequence[Summary]) -> list[Timing]:
     """The time of each run; runs that take equally long are measured once."""
-    measurer, runs = Measurer(), lab.store.list()
+    measurer = Measurer()
     known: dict[str, Timing] = {}
     try:
         for each in outlooks:

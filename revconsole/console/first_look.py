@@ -28,7 +28,9 @@ class FirstLook:
         return self._rows if self._there.wait(patience) else None
 
     def _read(self) -> None:
-        from revconsole.records.runs.glimpse import glimpse  # also a store that does not answer
+        from revconsole.records.runs.glimpse import (
+            glimpse,
+        )  # not at once: its imports are half of the work
 
         try:
             self._rows = glimpse(self._store, shutil.get_terminal_size().lines, STATES_SECONDS)

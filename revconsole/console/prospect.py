@@ -34,11 +34,11 @@ TELLS = "f3 tells how long"
 class Prospect:
     """What some runs would cost.
 
-    at_most: whether some of the runs may be stopped before their end. worst: of the run that needs most of what is known; None while nothing is. timing: of the longest run, or one of which it is
-    unknown. seconds: of all runs one
-    after the other; None if one is unknown. counted: their parameters as text, empty while unknown. problem: why
-    something stays unknown. uncounted, unforeseen: one plan of each kind that is still to be asked about. untimed: one of each
-    whose steps may be timed, as no run tells how long it takes. measuring: what is being timed, or why it was not, in words.
+    at_most: whether some of the runs may be stopped before their end. worst: of the run that needs most of what is known; None
+    while nothing is. timing: of the longest run, or of one whose time is unknown. seconds: of all runs one after the other; None
+    if one is unknown. counted: their parameters as text, empty while unknown. problem: why something stays unknown. uncounted,
+    unforeseen: one plan of each kind that is still to be asked about. untimed: one of each whose steps may be timed, as no run
+    tells how long it takes. measuring: what is being timed, or why it was not, in words.
     """
 
     runs: int

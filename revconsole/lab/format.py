@@ -49,6 +49,11 @@ def percent(fraction: float) -> str:
     return f"{fraction * 100:.1f} %"
 
 
+def whole_percent(fraction: float) -> str:
+    """A fraction in whole percent."""
+    return f"{fraction * 100:.0f} %"
+
+
 def mean(fraction: float, deviation: float | None) -> str:
     """A mean fraction and its deviation in percent, two decimals; a mean below 100 % is never rounded up to it."""
     value = fraction * 100

@@ -42,7 +42,7 @@ def groups(system: System) -> tuple[GaugeGroup, ...]:
 def _of_machine(machine: Host) -> Iterator[Gauge]:
     cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
     load = f", load {machine.load:.1f}" if machine.load is not None else ""
-    use = shown.UNKNOWN if machine.use is None else _percent(machine.use)
+    use = shown.UNKNOWN if machine.use is None else shown.whole_percent(machine.use)
     yield Gauge(name="processors", share=machine.use, value=f"{use} of {cores}{load}")
     share = machine.memory_used / max(1, machine.memory_total)
     used = f"{_gib(machine.memory_used)} of {_gib(machine.memory_total)} GiB"
@@ -71,7 +71,7 @@ def _card(gpu: Gpu, system: System) -> GaugeGroup:
 
 def _of_card(gpu: Gpu) -> Iterator[Gauge]:
     if gpu.use is not None:
-        yield Gauge(name="use", share=gpu.use, value=f"{_percent(gpu.use)} of the time")
+        yield Gauge(name="use", share=gpu.use, value=f"{shown.whole_percent(gpu.use)} of the time")
     if gpu.used is not None and gpu.total:
         share = gpu.used / gpu.total
         used = f"{_gib(gpu.used)} of {_gib(gpu.total)} GiB"
@@ -88,10 +88,6 @@ def _limited(name: str, value: float, limit: float | None, unit: str) -> Gauge:
         return Gauge(name=name, share=None, value=f"{value:.0f} {unit}")
     words = f"{value:.0f} of {limit:.0f} {unit}"
     return Gauge(name=name, share=min(1.0, value / limit), value=words, high=value >= limit)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def _gib(size: float) -> str:

@@ -23,7 +23,7 @@ from textual.widgets import Input
 from tests.conformance.pseudo_terminal import Screen
 
 BY_FIRST_PAINT = """
-import asyncio, dataclasses, json, sys
+import asyncio, dataclasses, json, sys, time
 from pathlib import Path
 
 made, make = [], dataclasses._process_class
@@ -40,9 +40,16 @@ from revconsole.console.screens import opening
 
 first_look.STATES_SECONDS = opening.PAINT_SECONDS = 600.0  # however slow the machine is
 
+def shown(self):
+    return "".join(s.text for strip in self.screen._compositor.render_strips() for s in strip)
+
 def painted(self):
+    for _ in range(600):  # the rows and the curve are laid out by the loop, which a busy machine delays
+        text = self.call_from_thread(shown, self)
+        if any("\u2801" <= c <= "\u28ff" for c in text):
+            break
+        time.sleep(0.05)
     ours = [m for m in sys.modules if m.startswith("revconsole.")]
-    text = "".join(s.text for strip in self.screen._compositor.render_strips() for s in strip)
     styles = [Path(source).name for source, _ in self.stylesheet.source if source.endswith("css")]
     slow = [module for module in made if module.startswith("revconsole.")]
     print(json.dumps([ours, [*sys.modules], text, styles, slow]), file=sys.__stdout__)

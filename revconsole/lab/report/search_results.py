@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from revconsole.lab.format import whole_percent
 from revconsole.lab.report import wording
 from revconsole.lab.report.shown_table import Table
 from revconsole.records.criterion import Criterion
@@ -78,7 +79,7 @@ class SearchResults:
         if self.importance is None:
             return "Importance of the settings: not known, as fewer than two trials differ after an epoch that all have reached."
         shares = sorted(self.importance.shares.items(), key=lambda each: -each[1])
-        parts = [f"{wording.full_name(key)} {100 * share:.0f} %" for key, share in shares]
+        parts = [f"{wording.full_name(key)} {whole_percent(share)}" for key, share in shares]
         few = self.importance.trials < FEW_FINISHED
         doubt = "; so few trials tell little of it" if few else ""
         return (
